@@ -1,0 +1,2 @@
+//! Reads the wishes, wires the parts, waits for the end.
+fn main() {}

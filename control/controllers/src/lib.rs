@@ -1,0 +1,1 @@
+//! Makes what is into what should be.

@@ -1,0 +1,1 @@
+//! Makes the cluster's keys and certificates.

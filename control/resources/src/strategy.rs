@@ -1,0 +1,125 @@
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+/// One reason for which an object is refused, as it stands in a `Status`' `details.causes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// The kind of mistake: `FieldValueRequired`, `FieldValueInvalid`, `FieldValueNotSupported`, `FieldValueDuplicate`,
+    /// `FieldValueForbidden`, `FieldValueNotFound`, `FieldValueTooLong`, `FieldValueTooMany`, `FieldValueTypeInvalid`.
+    pub reason: &'static str,
+    /// What is wrong, in Kubernetes' words, without the field: `Invalid value: "x": must be …`.
+    pub message: String,
+    /// Where, such as `spec.containers[0].name`.
+    pub field: String,
+}
+
+/// A column of the table that kubectl prints.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// The heading.
+    pub name: &'static str,
+    /// `string`, `integer`, `boolean`, `number` or `date`.
+    pub kind: &'static str,
+    /// `name` for the object's name; otherwise empty.
+    pub format: &'static str,
+    /// 0 is always shown; greater only with `-o wide`.
+    pub priority: i32,
+    /// What it says.
+    pub description: &'static str,
+}
+
+/// The rules of one kind of object. Every method has an answer that fits a plain object; override what differs.
+///
+/// Objects arrive as parsed JSON whose types were checked against the schema, with `metadata` already handled by the verbs:
+/// name, namespace, uid, creationTimestamp, generation and managed times are not a strategy's business.
+pub trait Strategy: Send + Sync {
+    /// Fills in what the user left out. Runs on create and on update, before validation, and must be idempotent.
+    fn default(&self, _object: &mut Value) {}
+
+    /// Drops what a user may not set on create, such as `status`.
+    fn prepare_create(&self, object: &mut Value, _now: Timestamp) {
+        if let Some(map) = object.as_object_mut() {
+            map.remove("status");
+        }
+    }
+
+    /// Carries over from `old` what an update of the main resource may not change, such as `status`.
+    fn prepare_update(&self, new: &mut Value, old: &Value) {
+        carry_over(new, old, "status");
+    }
+
+    /// Carries over from `old` everything that an update of `/status` may not change.
+    fn prepare_status(&self, new: &mut Value, old: &Value) {
+        let status = new.get("status").cloned();
+        let metadata = new.get("metadata").cloned();
+        *new = old.clone();
+        if let Some(map) = new.as_object_mut() {
+            map.extend(metadata.map(|m| ("metadata".to_owned(), m)));
+            match status {
+                Some(status) => map.insert("status".to_owned(), status),
+                None => map.remove("status"),
+            };
+        }
+    }
+
+    /// Whether `metadata.generation` counts changes of this kind's wishes.
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    /// Whether `new` wishes for something else than `old`; then the generation grows. By default: any difference outside
+    /// `metadata` and `status`.
+    fn wishes_differ(&self, new: &Value, old: &Value) -> bool {
+        let wishes = |object: &Value| {
+            let mut map = object.as_object().cloned().unwrap_or_default();
+            map.remove("metadata");
+            map.remove("status");
+            map
+        };
+        wishes(new) != wishes(old)
+    }
+
+    /// What is wrong with an object that is to be created. Empty: nothing.
+    fn validate(&self, _object: &Value) -> Vec<Cause> {
+        Vec::new()
+    }
+
+    /// What is wrong with replacing `old` by `new`, beyond what `validate` says of `new`.
+    fn validate_update(&self, _new: &Value, _old: &Value) -> Vec<Cause> {
+        Vec::new()
+    }
+
+    /// What is wrong with an update of `/status`.
+    fn validate_status(&self, _new: &Value, _old: &Value) -> Vec<Cause> {
+        Vec::new()
+    }
+
+    /// How long an object lives on after its deletion was asked for, in seconds; `None`: it is removed at once.
+    ///
+    /// `asked` is the request's `gracePeriodSeconds`.
+    fn grace_seconds(&self, _object: &Value, _asked: Option<i64>) -> Option<i64> {
+        None
+    }
+
+    /// The columns of its table, without the closing `Age` unless it is listed here.
+    fn columns(&self) -> &'static [Column];
+
+    /// One row of its table: a cell for each column.
+    fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value>;
+
+    /// What `fieldSelector` can choose by, beside `metadata.name` and `metadata.namespace`: every supported field, with an
+    /// empty string where the object has none.
+    fn selectable_fields(&self, _object: &Value) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+}
+
+/// Makes `new` hold at `field` what `old` holds there.
+pub(crate) fn carry_over(new: &mut Value, old: &Value, field: &str) {
+    let Some(map) = new.as_object_mut() else { return };
+    match old.get(field) {
+        Some(value) => map.insert(field.to_owned(), value.clone()),
+        None => map.remove(field),
+    };
+}

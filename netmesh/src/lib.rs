@@ -1,0 +1,1 @@
+//! Carries bytes to the endpoints of Services.

@@ -1,0 +1,1 @@
+//! Turns a Pod on paper into a running Pod, and reports what is true.

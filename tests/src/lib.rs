@@ -1,0 +1,1 @@
+//! Knows only what a user can know.
