@@ -1,1 +1,46 @@
 //! Makes the cluster's keys and certificates.
+//!
+//! A cluster has one certificate authority. It signs the API server's serving certificate and the client certificates by
+//! which people and nodes say who they are: the subject's common name is the user, its organization the group
+//! (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates>).
+//!
+//! This crate never opens a socket and never decides who may do what. Start reading at [`ClusterPki::load_or_create`].
+
+mod authority;
+mod cluster;
+mod files;
+mod kubeconfig;
+
+pub use authority::{Authority, KeyPair, Names};
+pub use cluster::ClusterPki;
+pub use files::write_private;
+pub use kubeconfig::kubeconfig;
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why keys or certificates could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("cannot {act} {}", path.display())]
+    File {
+        /// `read` or `write`.
+        act: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file holds something else than what belongs there.
+    #[error("{} does not hold a usable key or certificate; restore it from a backup, or remove the folder it is in to make a new authority (every client certificate is then void)", path.display())]
+    Unusable {
+        /// Which file.
+        path: PathBuf,
+        /// What the parser said.
+        source: rcgen::Error,
+    },
+    /// A certificate could not be made.
+    #[error("cannot make a certificate")]
+    Sign(#[from] rcgen::Error),
+}

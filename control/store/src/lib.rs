@@ -147,8 +147,12 @@ pub trait Store: Send + Sync + 'static {
     /// Every change to keys from `start` to `end` at revisions greater than `after`, in order, for ever.
     ///
     /// The stream ends with an error if the watcher falls behind what is kept.
-    async fn watch(&self, start: &[u8], end: &[u8], after: Revision)
-    -> Result<BoxStream<'static, Result<Event, Error>>, Error>;
+    async fn watch(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        after: Revision,
+    ) -> Result<BoxStream<'static, Result<Event, Error>>, Error>;
 
     /// Forgets what was overwritten or deleted at or before `before`.
     async fn compact(&self, before: Revision) -> Result<(), Error>;

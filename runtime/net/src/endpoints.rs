@@ -34,7 +34,10 @@ pub trait HttpService: Send + Sync + 'static {
     ///
     /// When it is [`Refused::Overloaded`] or [`Refused::Closed`] the request is given back untouched, so that the caller
     /// can take it elsewhere.
-    fn call(&self, request: Request<Body>) -> BoxFuture<'static, Result<Response<Body>, (Refused, Option<Request<Body>>)>>;
+    fn call(
+        &self,
+        request: Request<Body>,
+    ) -> BoxFuture<'static, Result<Response<Body>, (Refused, Option<Request<Body>>)>>;
 
     /// Requests that are waiting or being answered now; the load balancer compares it.
     fn load(&self) -> usize;

@@ -1,0 +1,46 @@
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::authority::{Authority, KeyPair, Names};
+use crate::{Error, files};
+
+/// How long the API server's and the administrator's certificates are valid. Both are made anew at every start.
+const LEAF_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What one cluster in one process needs to prove who is who.
+pub struct ClusterPki {
+    /// The cluster's authority; kept on disk.
+    pub authority: Authority,
+    /// The API server's serving certificate.
+    pub apiserver: KeyPair,
+    /// A client certificate of the group `system:masters`.
+    pub admin: KeyPair,
+}
+
+impl ClusterPki {
+    /// Takes up the authority in `folder`, or makes one there, and signs fresh certificates by it.
+    ///
+    /// An administrator's certificate of an earlier start stays valid: the authority is the same.
+    pub fn load_or_create(folder: &Path, names: &Names, now: SystemTime) -> Result<Self, Error> {
+        let authority = load_or_create_authority(folder, now)?;
+        let apiserver = authority.server("kube-apiserver", names, now, LEAF_LIFE)?;
+        let admin = authority.client("kubernetes-admin", "system:masters", now, LEAF_LIFE)?;
+        Ok(Self { authority, apiserver, admin })
+    }
+}
+
+/// The key is written before the certificate: a certificate on disk means that both are there.
+fn load_or_create_authority(folder: &Path, now: SystemTime) -> Result<Authority, Error> {
+    fs::create_dir_all(folder).map_err(|source| Error::File { act: "create", path: folder.to_owned(), source })?;
+    let (key_path, certificate_path) = (folder.join("ca.key"), folder.join("ca.crt"));
+    if let Some(certificate) = files::read(&certificate_path)? {
+        let key = files::read(&key_path)?.unwrap_or_default();
+        return Authority::from_pem(KeyPair { certificate, key })
+            .map_err(|source| Error::Unusable { path: certificate_path, source });
+    }
+    let authority = Authority::generate("carob-ca", now)?;
+    files::write_private(&key_path, authority.key())?;
+    files::write_private(&certificate_path, authority.certificate())?;
+    Ok(authority)
+}
