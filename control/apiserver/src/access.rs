@@ -1,0 +1,69 @@
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The user's name: a certificate's common name, such as `system:node:a` or `kubernetes-admin`.
+    pub user: String,
+    /// The groups: a certificate's organizations.
+    pub groups: Vec<String>,
+}
+
+impl Identity {
+    /// An identity with no groups.
+    pub fn user(name: impl Into<String>) -> Self {
+        Self { user: name.into(), groups: Vec::new() }
+    }
+
+    /// Adds a group.
+    #[must_use]
+    pub fn group(mut self, name: impl Into<String>) -> Self {
+        self.groups.push(name.into());
+        self
+    }
+}
+
+/// What is asked, as far as an authorizer may look at it. Fields that do not apply are empty.
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes<'a> {
+    /// Who asks.
+    pub identity: &'a Identity,
+    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` or `deletecollection`; for paths that are no resource, the
+    /// HTTP method in lower case.
+    pub verb: &'a str,
+    /// The API group.
+    pub group: &'a str,
+    /// The resource's plural name.
+    pub resource: &'a str,
+    /// The subresource.
+    pub subresource: &'a str,
+    /// The namespace.
+    pub namespace: &'a str,
+    /// The object's name.
+    pub name: &'a str,
+    /// The path of the request.
+    pub path: &'a str,
+}
+
+/// An authorizer's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The request goes on.
+    Allow,
+    /// The request is refused, for this reason (may be empty).
+    Deny(String),
+}
+
+/// Decides who may do what. Every authenticated request passes it, in process too.
+pub trait Authorizer: Send + Sync + 'static {
+    /// Decides one request.
+    fn authorize(&self, attributes: &Attributes<'_>) -> Decision;
+}
+
+/// Lets every authenticated identity do everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AllowAuthenticated;
+
+impl Authorizer for AllowAuthenticated {
+    fn authorize(&self, _attributes: &Attributes<'_>) -> Decision {
+        Decision::Allow
+    }
+}

@@ -1,0 +1,41 @@
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    ops::RangeInclusive,
+    sync::Arc,
+};
+
+use carob_resources::Resource;
+
+use crate::{AllowAuthenticated, Authorizer, NoNodes, NodeDialer};
+
+/// What an API server is told at its start.
+pub struct Config {
+    /// The resources that are served, in the order of discovery.
+    pub resources: &'static [Resource],
+    /// The network that cluster IPs come from: its first address and the length of its prefix.
+    pub service_cidr: (Ipv4Addr, u8),
+    /// The ports that Services of type NodePort get.
+    pub node_ports: RangeInclusive<u16>,
+    /// Where the API server itself can be reached; published as the endpoint of the Service `default/kubernetes`.
+    pub advertise: (IpAddr, u16),
+    /// Who may do what.
+    pub authorizer: Arc<dyn Authorizer>,
+    /// The way to the nodes.
+    pub nodes: Arc<dyn NodeDialer>,
+    /// The greatest body of a request, in bytes.
+    pub body_limit: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            resources: &[],
+            service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16),
+            node_ports: 30000..=32767,
+            advertise: (IpAddr::V4(Ipv4Addr::LOCALHOST), 6443),
+            authorizer: Arc::new(AllowAuthenticated),
+            nodes: Arc::new(NoNodes),
+            body_limit: 3 << 20,
+        }
+    }
+}
