@@ -3,11 +3,41 @@
 //! Every built-in resource is declared here as data ([`Resource`]) with a [`Strategy`]: how it is defaulted, prepared,
 //! validated, printed and selected. Verbs are written once, elsewhere, for all of them.
 //!
-//! Everything here is a pure function of JSON objects and the time that is passed in. This crate never knows the store,
-//! HTTP, users, or other objects than the one at hand. Start reading at [`Resource`], then open `pods.rs`.
+//! Everything here is a pure function of JSON objects and the time that is passed in (but for the random end of a generated
+//! name). This crate never knows the store, HTTP, users, or other objects than the one at hand. Start reading at
+//! [`Resource`] and [`all`], then open `pods/mod.rs`.
 
+/// Ages and durations as kubectl prints them.
+pub mod age;
+mod all;
+mod cause;
+mod configmaps;
+mod deployments;
+mod endpoints;
+mod endpointslices;
+mod events;
+mod json;
+mod leases;
+pub mod meta;
+mod names;
+mod namespaces;
+mod nodes;
+mod path;
+mod pods;
+pub mod quantity;
+mod replicasets;
+mod replicationcontrollers;
 mod resource;
+mod secrets;
+pub mod selector;
+mod serviceaccounts;
+mod services;
 mod strategy;
+pub mod table;
+mod workload;
 
+pub use all::all;
+pub use cause::Cause;
+pub use path::Path;
 pub use resource::{Resource, Scope, Subresource};
-pub use strategy::{Cause, Column, Strategy};
+pub use strategy::{Column, NameGrammar, Strategy};

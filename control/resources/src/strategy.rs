@@ -1,18 +1,6 @@
+use crate::Cause;
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::Value;
-
-/// One reason for which an object is refused, as it stands in a `Status`' `details.causes`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Cause {
-    /// The kind of mistake: `FieldValueRequired`, `FieldValueInvalid`, `FieldValueNotSupported`, `FieldValueDuplicate`,
-    /// `FieldValueForbidden`, `FieldValueNotFound`, `FieldValueTooLong`, `FieldValueTooMany`, `FieldValueTypeInvalid`.
-    pub reason: &'static str,
-    /// What is wrong, in Kubernetes' words, without the field: `Invalid value: "x": must be …`.
-    pub message: String,
-    /// Where, such as `spec.containers[0].name`.
-    pub field: String,
-}
 
 /// A column of the table that kubectl prints.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +17,47 @@ pub struct Column {
     pub description: &'static str,
 }
 
+impl Column {
+    /// A column that is always shown.
+    pub(crate) const fn plain(name: &'static str, kind: &'static str, description: &'static str) -> Column {
+        Column { name, kind, format: "", priority: 0, description }
+    }
+
+    /// A column that is shown with `-o wide`.
+    pub(crate) const fn wide(name: &'static str, description: &'static str) -> Column {
+        Column { name, kind: "string", format: "", priority: 1, description }
+    }
+}
+
+/// What an object of a kind may be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameGrammar {
+    /// A lower-case RFC 1123 subdomain.
+    Subdomain,
+    /// A lower-case RFC 1123 label.
+    Label,
+    /// A lower-case RFC 1035 label.
+    Label1035,
+}
+
 /// The rules of one kind of object. Every method has an answer that fits a plain object; override what differs.
 ///
 /// Objects arrive as parsed JSON whose types were checked against the schema, with `metadata` already handled by the verbs:
 /// name, namespace, uid, creationTimestamp, generation and managed times are not a strategy's business.
 pub trait Strategy: Send + Sync {
+    /// What its objects may be called.
+    fn name_grammar(&self) -> NameGrammar {
+        NameGrammar::Subdomain
+    }
+
+    /// Turns an object from the form that is kept into the form that this resource serves, `apiVersion` included. Only
+    /// resources that share their storage with another have something to do. All other methods see the served form, so this
+    /// runs right after an object was read from the store.
+    fn to_served(&self, _object: &mut Value) {}
+
+    /// Undoes `to_served`; runs right before an object goes to the store.
+    fn to_stored(&self, _object: &mut Value) {}
+
     /// Fills in what the user left out. Runs on create and on update, before validation, and must be idempotent.
     fn default(&self, _object: &mut Value) {}
 
@@ -80,8 +104,13 @@ pub trait Strategy: Send + Sync {
         wishes(new) != wishes(old)
     }
 
-    /// What is wrong with an object that is to be created. Empty: nothing.
+    /// What is wrong with an object, whether it is created or updated. Empty: nothing.
     fn validate(&self, _object: &Value) -> Vec<Cause> {
+        Vec::new()
+    }
+
+    /// What is wrong with creating an object, beyond what `validate` says of it.
+    fn validate_create(&self, _object: &Value) -> Vec<Cause> {
         Vec::new()
     }
 
