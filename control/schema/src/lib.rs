@@ -1,6 +1,18 @@
 //! What an object may look like.
 //!
 //! Tables of every Kubernetes type (names, fields, formats, required fields, descriptions, merge keys), and what follows
-//! from them: field validation, strategic merge patch, the OpenAPI documents.
+//! from them: reading an object with field validation ([`Schemas::parse`]), the patches ([`patch`] and
+//! [`Schemas::strategic_merge`]).
 //!
-//! This crate never knows what a field means, never stores anything and never speaks HTTP. Start reading at `Schemas`.
+//! This crate never knows what a field means, never stores anything and never speaks HTTP. Start reading at [`Schemas`];
+//! `generate/` beside `src/` writes the tables.
+
+mod parse;
+pub mod patch;
+mod scalar;
+mod shape;
+mod tables;
+
+pub use parse::{FieldProblem, ParseError, Parsed, parse_untyped};
+pub use shape::TypeRef;
+pub use tables::Schemas;
