@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the samples from source into samples/dist/.
+# Builds the samples from source: build.sh [FOLDER], by default into samples/dist/, where they are committed from.
 #
 # Two ways, the first that this machine allows:
 #   1. rustup's wasm32-wasip2 target (`rustup target add wasm32-wasip2`): plain cargo;
@@ -14,6 +14,7 @@ readonly UNSTABLE_MIRROR=${CAROB_DEBIAN_UNSTABLE:-http://deb.debian.org/debian}
 
 samples=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly samples
+readonly out=${1:-$samples/dist}
 readonly build_dir=${CARGO_TARGET_DIR:-$samples/../target}
 readonly tools=$build_dir/tools
 readonly guests=$build_dir/guests
@@ -71,13 +72,13 @@ guest_cargo() {
 
 collect() {
     local name
-    mkdir -p dist
+    mkdir -p "$out"
     for name in counter hello-http hello-http-p3 misbehave; do
         # cargo names the file of a library with underscores.
         local built=$guests/$TARGET/release/$name.wasm
         [ -f "$built" ] || built=$guests/$TARGET/release/${name//-/_}.wasm
-        cp "$built" "dist/$name.wasm"
-        say "dist/$name.wasm: $(stat -c %s "dist/$name.wasm") bytes"
+        cp "$built" "$out/$name.wasm"
+        say "$out/$name.wasm: $(stat -c %s "$out/$name.wasm") bytes"
     done
 }
 

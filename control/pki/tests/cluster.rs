@@ -1,5 +1,7 @@
 //! An authority survives restarts, and what it signs says what it was asked to say.
 
+#![allow(clippy::unwrap_used)]
+
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::time::SystemTime;
