@@ -2,11 +2,12 @@
 //!
 //! Tables of every Kubernetes type (names, fields, formats, required fields, descriptions, merge keys), and what follows
 //! from them: reading an object with field validation ([`Schemas::parse`]), the patches ([`patch`] and
-//! [`Schemas::strategic_merge`]).
+//! [`Schemas::strategic_merge`]), the `OpenAPI` documents ([`openapi`]).
 //!
 //! This crate never knows what a field means, never stores anything and never speaks HTTP. Start reading at [`Schemas`];
 //! `generate/` beside `src/` writes the tables.
 
+pub mod openapi;
 mod parse;
 pub mod patch;
 mod scalar;
