@@ -1,1 +1,35 @@
 //! Runs one component, meters it, stops it.
+//!
+//! An [`Engine`] compiles a component once per digest ([`Engine::compile`]) and starts containers of it
+//! ([`Engine::start`]). What the component exports decides how it runs, see [`Kind`]: a command runs to its end, an HTTP
+//! handler answers requests through the [`carob_net::HttpService`] of its [`Container`] and holds no instance while idle.
+//!
+//! Limits belong to the container and are shared by all its live instances. A guest has no network and no file system
+//! here, and cannot stop its neighbours: guests run on threads of their own, at a lower priority, and give way at every
+//! tick of the epoch clock.
+//!
+//! This crate never knows Kubernetes. Start reading at `engine.rs`, then `container.rs`; `http/` is the dispatch of
+//! requests to instances.
+
+mod cache;
+mod command;
+mod compile;
+mod container;
+mod cpu;
+mod engine;
+mod guests;
+mod host;
+mod http;
+mod imports;
+mod memory;
+mod output;
+mod pool;
+mod program;
+mod ticker;
+mod wrap;
+
+pub use compile::CompileError;
+pub use container::{Container, ContainerConfig, Exit, Limits, Reason, StartError, Usage};
+pub use engine::{Engine, EngineConfig, EngineError, HttpLimits};
+pub use output::{Output, Stream};
+pub use program::{Kind, Program};

@@ -1,0 +1,261 @@
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use carob_net::HttpService;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::command::Command;
+use crate::cpu::Cpu;
+use crate::engine::Inner;
+use crate::http::Dispatcher;
+use crate::memory::Memory;
+use crate::output::Output;
+use crate::program::{Kind, Program};
+
+/// What a container is given.
+#[derive(Clone)]
+pub struct ContainerConfig {
+    /// A name for logs.
+    pub name: String,
+    /// What the guest sees as its arguments; the first is its own name by custom.
+    pub args: Vec<String>,
+    /// The guest's environment.
+    pub env: Vec<(String, String)>,
+    /// What it may use.
+    pub limits: Limits,
+    /// Takes what it prints.
+    pub output: Arc<dyn Output>,
+    /// Lets a 0.2 HTTP handler answer one request after another with one instance, which keeps its memory between them.
+    pub http_reuse: bool,
+}
+
+/// What all instances of a container together may use; no limit where `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of linear memories and tables.
+    pub memory: Option<u64>,
+    /// Thousandths of a core.
+    pub cpu_millis: Option<u32>,
+}
+
+/// What a container used so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time of the threads while they ran it.
+    pub cpu: Duration,
+    /// Bytes of linear memories and tables held now.
+    pub memory_bytes: u64,
+    /// HTTP requests that were taken.
+    pub requests: u64,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// The exit code, as Kubernetes shows it: 134 for a trap, 137 for an end by force.
+    pub code: i32,
+    /// Why, in Kubernetes' words.
+    pub reason: Reason,
+    /// What there is to say about it; empty if nothing.
+    pub message: String,
+}
+
+/// Why a container ended; `Display` gives Kubernetes' word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// With code 0.
+    Completed,
+    /// With another code, by a trap or by force.
+    Error,
+    /// It asked for more memory than its limit.
+    OomKilled,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Reason::Completed => "Completed",
+            Reason::Error => "Error",
+            Reason::OomKilled => "OOMKilled",
+        })
+    }
+}
+
+impl Exit {
+    pub(crate) fn with_code(code: i32) -> Exit {
+        let reason = if code == 0 { Reason::Completed } else { Reason::Error };
+        Exit { code, reason, message: String::new() }
+    }
+
+    pub(crate) fn by_trap(message: String) -> Exit {
+        Exit { code: 134, reason: Reason::Error, message }
+    }
+
+    pub(crate) fn by_force(message: &str) -> Exit {
+        Exit { code: 137, reason: Reason::Error, message: message.into() }
+    }
+
+    pub(crate) fn out_of_memory(message: String) -> Exit {
+        Exit { code: 137, reason: Reason::OomKilled, message }
+    }
+}
+
+/// Why a container was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The program imports what is not provided here.
+    #[error("{message}")]
+    Import {
+        /// The linker's own message, which names the import.
+        message: String,
+    },
+}
+
+/// A started container. Dropping the last clone kills it.
+#[derive(Clone)]
+pub struct Container {
+    owner: Arc<Owner>,
+}
+
+/// Ends the container when nobody holds it any more; what runs inside holds only the state.
+struct Owner {
+    state: Arc<State>,
+    http: Option<Arc<Dispatcher>>,
+}
+
+/// What the instances of a container share.
+pub(crate) struct State {
+    pub(crate) engine: Arc<Inner>,
+    pub(crate) config: ContainerConfig,
+    pub(crate) cpu: Cpu,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) requests: AtomicU64,
+    /// Ends every instance at its next tick or wait.
+    pub(crate) killed: CancellationToken,
+    exit: watch::Sender<Option<Exit>>,
+}
+
+impl State {
+    /// Ends the container, once: what comes first counts.
+    pub(crate) fn end(&self, exit: Exit) {
+        let first = self.exit.send_if_modified(|ended| {
+            let first = ended.is_none();
+            ended.get_or_insert_with(|| exit.clone());
+            first
+        });
+        if first {
+            tracing::debug!(container = self.config.name, code = exit.code, reason = %exit.reason, "ended: {}", exit.message);
+        }
+        self.killed.cancel();
+    }
+}
+
+impl Container {
+    pub(crate) fn start(
+        engine: Arc<Inner>,
+        program: &Program,
+        config: ContainerConfig,
+    ) -> Result<Container, StartError> {
+        let imports = engine.linker.instantiate_pre(&program.inner.component).map_err(import_error)?;
+        let state = Arc::new(State {
+            cpu: Cpu::new(config.limits.cpu_millis),
+            memory: Memory::of_container(config.limits.memory, &engine.memory),
+            requests: AtomicU64::new(0),
+            killed: CancellationToken::new(),
+            exit: watch::Sender::new(None),
+            config,
+            engine,
+        });
+        let http = match program.kind() {
+            Kind::Command => {
+                let command = Command::new(&program.inner, imports).map_err(import_error)?;
+                state.engine.guests.spawn(command.run(state.clone()));
+                None
+            }
+            Kind::HttpP2 | Kind::HttpP3 => {
+                Some(Dispatcher::new(state.clone(), &program.inner, imports).map_err(import_error)?)
+            }
+        };
+        Ok(Container { owner: Arc::new(Owner { state, http }) })
+    }
+
+    /// Ends when the container has, with how; at once if it already has.
+    pub fn exited(&self) -> impl Future<Output = Exit> + Send + use<> {
+        let mut exit = self.owner.state.exit.subscribe();
+        async move {
+            match exit.wait_for(Option::is_some).await.map(|ended| ended.clone()) {
+                Ok(Some(exit)) => exit,
+                // The container was dropped, and with it killed.
+                _ => Exit::by_force("killed"),
+            }
+        }
+    }
+
+    /// Asks the container to end within `grace`.
+    ///
+    /// A server takes no new request, answers those it has and ends with 0. WASI has no signals: a command goes on until
+    /// it ends by itself. What is left after `grace` is killed.
+    pub fn terminate(&self, grace: Duration) {
+        let (state, http) = (self.owner.state.clone(), self.owner.http.clone());
+        if let Some(http) = &http {
+            http.close();
+        }
+        let guests = self.owner.state.engine.guests.handle();
+        guests.spawn(async move {
+            let drained = async {
+                match &http {
+                    Some(http) => http.drained().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = state.killed.cancelled() => {}
+                () = drained => state.end(Exit::with_code(0)),
+                () = tokio::time::sleep(grace) => state.end(Exit::by_force("killed: it did not end within the grace period")),
+            }
+        });
+    }
+
+    /// Ends the container now, with 137.
+    pub fn kill(&self) {
+        self.owner.end();
+    }
+
+    /// What answers requests, if this is a server. Once the container has ended it refuses them.
+    pub fn http(&self) -> Option<Arc<dyn HttpService>> {
+        let http: Arc<dyn HttpService> = self.owner.http.clone()?;
+        Some(http)
+    }
+
+    /// What the container used so far.
+    pub fn usage(&self) -> Usage {
+        let state = &self.owner.state;
+        Usage {
+            cpu: state.cpu.used(),
+            memory_bytes: state.memory.used(),
+            requests: state.requests.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Owner {
+    fn end(&self) {
+        if let Some(http) = &self.http {
+            http.close();
+        }
+        self.state.end(Exit::by_force("killed"));
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn import_error(error: wasmtime::Error) -> StartError {
+    StartError::Import { message: format!("{error:#}") }
+}

@@ -1,0 +1,87 @@
+use wasmtime::Store;
+use wasmtime::UpdateDeadline;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+
+use crate::container::State;
+use crate::memory::Reservation;
+use crate::output::{Pipe, Stream};
+
+/// What one store holds besides the guest: its view of WASI and what it took of the container's memory.
+pub(crate) struct Host {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    network: NoNetwork,
+    table: ResourceTable,
+    memory: Reservation,
+}
+
+/// Resources (streams, bodies, descriptors) that one instance may hold in the host at once.
+const MOST_RESOURCES: usize = 100_000;
+
+/// A fresh store of `container`. Its guest gives way at each tick, through `on_tick`.
+pub(crate) fn store(container: &State, on_tick: impl Fn() + Send + Sync + 'static) -> Store<Host> {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(MOST_RESOURCES);
+    let host = Host {
+        wasi: wasi(container),
+        http: WasiHttpCtx::new(),
+        network: NoNetwork,
+        table,
+        memory: Reservation::new(container.memory.clone()),
+    };
+    let mut store = Store::new(&container.engine.wasmtime, host);
+    store.limiter(|host| &mut host.memory);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| {
+        on_tick();
+        // The built-in yield only wakes its own task, and tokio's LIFO slot then runs the same guest again.
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    });
+    store
+}
+
+/// Arguments, environment and output; no files, no sockets, no names.
+fn wasi(container: &State) -> WasiCtx {
+    let config = &container.config;
+    let pipe = |stream| Pipe { output: config.output.clone(), stream };
+    WasiCtxBuilder::new()
+        .args(&config.args)
+        .envs(&config.env)
+        .stdout(pipe(Stream::Stdout))
+        .stderr(pipe(Stream::Stderr))
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .socket_addr_check(|_, _| Box::pin(async { false }))
+        .build()
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Host {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.network }
+    }
+}
+
+/// Outgoing requests of guests, in both versions of `wasi:http`: there is no network to send them to.
+struct NoNetwork;
+
+type Transmitted = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+impl WasiHttpHooks for NoNetwork {
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _received: Transmitted,
+    ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Transmitted), Error>> + Send> {
+        Box::new(async { Err(Error::HttpRequestDenied) })
+    }
+}

@@ -1,0 +1,184 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+use wasmtime::ResourceLimiter;
+
+/// Bytes of one table element: a pointer, as wasmtime's documentation says.
+const TABLE_ELEMENT: u64 = size_of::<usize>() as u64;
+
+/// Counts the linear memories and tables of all live instances of a container, or of the whole node.
+pub(crate) struct Memory {
+    used: AtomicU64,
+    limit: u64,
+    /// The node's count, for a container's.
+    node: Option<Arc<Memory>>,
+    released: Arc<Notify>,
+}
+
+/// An instance asked for more than its container, or the node, may hold.
+#[derive(Debug, thiserror::Error)]
+#[error("memory limit exceeded: {held} bytes held, {wanted} more wanted, {whose} limit is {limit} bytes")]
+pub(crate) struct Exceeded {
+    pub(crate) held: u64,
+    pub(crate) wanted: u64,
+    pub(crate) limit: u64,
+    pub(crate) whose: &'static str,
+}
+
+impl Memory {
+    pub(crate) fn of_node(limit: u64) -> Arc<Memory> {
+        Arc::new(Memory { used: AtomicU64::new(0), limit, node: None, released: Arc::default() })
+    }
+
+    pub(crate) fn of_container(limit: Option<u64>, node: &Arc<Memory>) -> Arc<Memory> {
+        let limit = limit.unwrap_or(u64::MAX);
+        Arc::new(Memory { used: AtomicU64::new(0), limit, node: Some(node.clone()), released: Arc::default() })
+    }
+
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Ends at the next release by an instance of this container. Releases after this call count, awaited or not.
+    pub(crate) fn released(&self) -> OwnedNotified {
+        self.released.clone().notified_owned()
+    }
+
+    fn reserve(&self, bytes: u64) -> Result<(), Exceeded> {
+        let grown = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(bytes).filter(|sum| *sum <= self.limit)
+        });
+        grown.map_err(|held| Exceeded {
+            held,
+            wanted: bytes,
+            limit: self.limit,
+            whose: if self.node.is_some() { "the container's" } else { "the node's" },
+        })?;
+        let Some(node) = &self.node else { return Ok(()) };
+        node.reserve(bytes).inspect_err(|_| {
+            self.used.fetch_sub(bytes, Ordering::Relaxed);
+        })
+    }
+
+    fn release(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.released.notify_waiters();
+        if let Some(node) = &self.node {
+            node.release(bytes);
+        }
+    }
+}
+
+/// What one store holds of its container's memory; given back when the store is dropped.
+pub(crate) struct Reservation {
+    memory: Arc<Memory>,
+    held: u64,
+    /// The last growth, to take back if the system refuses what was allowed.
+    last: u64,
+}
+
+impl Reservation {
+    pub(crate) fn new(memory: Arc<Memory>) -> Self {
+        Reservation { memory, held: 0, last: 0 }
+    }
+
+    fn grow(&mut self, bytes: u64) -> wasmtime::Result<bool> {
+        self.memory.reserve(bytes)?;
+        self.held += bytes;
+        self.last = bytes;
+        Ok(true)
+    }
+
+    fn take_back(&mut self) {
+        let bytes = std::mem::take(&mut self.last);
+        self.held -= bytes;
+        self.memory.release(bytes);
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.held > 0 {
+            self.memory.release(self.held);
+        }
+    }
+}
+
+/// An `Err` ends the guest with a trap: answering -1 would only make most guests abort, with no word of why.
+impl ResourceLimiter for Reservation {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.grow(desired.saturating_sub(current) as u64)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        tracing::debug!(%error, "the system refused memory to a guest");
+        self.take_back();
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.grow(desired.saturating_sub(current) as u64 * TABLE_ELEMENT)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        tracing::debug!(%error, "the system refused a table to a guest");
+        self.take_back();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: usize = 65536;
+
+    #[test]
+    fn all_stores_of_a_container_share_its_limit() {
+        let node = Memory::of_node(u64::MAX);
+        let container = Memory::of_container(Some(3 * PAGE as u64), &node);
+        let (mut one, mut two) = (Reservation::new(container.clone()), Reservation::new(container.clone()));
+        assert!(one.memory_growing(0, 2 * PAGE, None).unwrap());
+        assert!(two.memory_growing(0, PAGE, None).unwrap());
+        let refused = two.memory_growing(PAGE, 2 * PAGE, None).unwrap_err();
+        assert!(refused.downcast_ref::<Exceeded>().is_some());
+        drop(one);
+        assert!(two.memory_growing(PAGE, 2 * PAGE, None).unwrap());
+        assert_eq!((container.used(), node.used()), (2 * PAGE as u64, 2 * PAGE as u64));
+        drop(two);
+        assert_eq!((container.used(), node.used()), (0, 0));
+    }
+
+    #[test]
+    fn the_nodes_limit_holds_for_containers_without_one() {
+        let node = Memory::of_node(PAGE as u64);
+        let container = Memory::of_container(None, &node);
+        let mut store = Reservation::new(container.clone());
+        let refused = store.memory_growing(0, 2 * PAGE, None).unwrap_err();
+        assert!(refused.to_string().contains("the node's limit"), "{refused}");
+        assert_eq!((container.used(), node.used()), (0, 0));
+    }
+
+    #[test]
+    fn what_the_system_or_the_module_refuses_is_not_counted() {
+        let node = Memory::of_node(u64::MAX);
+        let container = Memory::of_container(None, &node);
+        let mut store = Reservation::new(container.clone());
+        assert!(!store.memory_growing(0, 2 * PAGE, Some(PAGE)).unwrap());
+        assert!(store.table_growing(0, 10, None).unwrap());
+        store.table_grow_failed(wasmtime::format_err!("no")).unwrap();
+        assert_eq!(container.used(), 0);
+    }
+}

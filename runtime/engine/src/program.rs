@@ -1,0 +1,104 @@
+use std::sync::Arc;
+
+use wasmtime::component::Component;
+
+use crate::compile::CompileError;
+use crate::pool::TABLES_PER_SLOT;
+
+/// What a program does once it is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Exports `wasi:cli/run`: runs to its end.
+    Command,
+    /// Exports `wasi:http/incoming-handler` 0.2: answers each request with an instance of its own.
+    HttpP2,
+    /// Exports `wasi:http/handler` 0.3: one instance answers several requests at a time.
+    HttpP3,
+}
+
+/// A compiled component, mapped from the cache. Cloning shares the mapping.
+#[derive(Clone)]
+pub struct Program {
+    pub(crate) inner: Arc<Compiled>,
+}
+
+pub(crate) struct Compiled {
+    pub(crate) component: Component,
+    pub(crate) entry: Entry,
+}
+
+/// The export that is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    CommandP2,
+    CommandP3,
+    HttpP2,
+    HttpP3,
+}
+
+impl Program {
+    /// What the component exports, and so how it runs.
+    pub fn kind(&self) -> Kind {
+        match self.inner.entry {
+            Entry::CommandP2 | Entry::CommandP3 => Kind::Command,
+            Entry::HttpP2 => Kind::HttpP2,
+            Entry::HttpP3 => Kind::HttpP3,
+        }
+    }
+}
+
+impl Compiled {
+    pub(crate) fn new(component: Component) -> Result<Compiled, CompileError> {
+        let engine = component.engine();
+        let exports: Vec<String> =
+            component.component_type().exports(engine).map(|(name, _)| name.to_owned()).collect();
+        let entry = entry(&exports).ok_or(CompileError::NothingToRun { exports })?;
+        Ok(Compiled { component, entry })
+    }
+
+    /// How many of the pool's slots one instance takes.
+    pub(crate) fn slots(&self) -> u32 {
+        let Some(needs) = self.component.resources_required() else { return 1 };
+        needs.num_memories.max(needs.num_tables.div_ceil(TABLES_PER_SLOT)).max(1)
+    }
+}
+
+/// A component that both serves and runs is a server: its `run` is for those who cannot serve.
+fn entry(exports: &[String]) -> Option<Entry> {
+    const ENTRIES: [(&str, &str, Entry); 4] = [
+        ("wasi:http/handler", "0.3.", Entry::HttpP3),
+        ("wasi:http/incoming-handler", "0.2.", Entry::HttpP2),
+        ("wasi:cli/run", "0.3.", Entry::CommandP3),
+        ("wasi:cli/run", "0.2.", Entry::CommandP2),
+    ];
+    let offers = |name: &str, version: &str| {
+        exports.iter().filter_map(|export| export.split_once('@')).any(|(interface, found)| {
+            // A pre-release is an interface of its own, which only hosts of that day provide.
+            interface == name && found.starts_with(version) && !found.contains('-')
+        })
+    };
+    ENTRIES.into_iter().find(|(name, version, _)| offers(name, version)).map(|(_, _, entry)| entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exports_decide() {
+        let cases: [(&[&str], Option<Entry>); 8] = [
+            (&["wasi:cli/run@0.2.0"], Some(Entry::CommandP2)),
+            (&["wasi:cli/run@0.2.12", "other:thing/run"], Some(Entry::CommandP2)),
+            (&["wasi:cli/run@0.3.0"], Some(Entry::CommandP3)),
+            (&["wasi:http/incoming-handler@0.2.4"], Some(Entry::HttpP2)),
+            (&["wasi:cli/run@0.2.0", "wasi:http/incoming-handler@0.2.0"], Some(Entry::HttpP2)),
+            (&["wasi:http/handler@0.3.2"], Some(Entry::HttpP3)),
+            (&["wasi:http/handler@0.3.0-rc-2026-01-06"], None),
+            (&["run"], None),
+        ];
+        for (exports, expected) in cases {
+            let exports: Vec<String> = exports.iter().map(|export| (*export).to_owned()).collect();
+            assert_eq!(entry(&exports), expected, "{exports:?}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use wasmtime::EngineWeak;
+
+/// One tick of the epoch clock: the longest time that a guest keeps a thread while others wait.
+///
+/// A neighbour waits for one tick for each spinning guest on its thread, so it should be short; giving way costs about a
+/// microsecond, so at 1 ms it takes a thousandth of a spinner's time, and CPU limits hold to within a tick.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
+
+/// Ticks without any guest at work after which the clock stops.
+const QUIET_TICKS: u32 = 100;
+
+/// Advances the engine's epoch once per [`TICK`] while guests run, and sleeps otherwise. It ends with its engine.
+pub(crate) struct Ticker {
+    /// Polls of guests that are going on now.
+    running: AtomicUsize,
+    /// Set by each poll, cleared by each tick: tells short polls between two ticks from quiet.
+    active: AtomicBool,
+    /// The thread sleeps until it is unparked.
+    stopped: AtomicBool,
+    thread: thread::Thread,
+}
+
+impl Ticker {
+    pub(crate) fn start(engine: wasmtime::Engine) -> io::Result<Arc<Ticker>> {
+        let engine = engine.weak();
+        let (sender, receiver) = std::sync::mpsc::channel::<std::sync::Weak<Ticker>>();
+        let thread = thread::Builder::new().name("epoch".into()).spawn(move || {
+            if let Ok(ticker) = receiver.recv() {
+                tick(&engine, &ticker);
+            }
+        })?;
+        let ticker = Arc::new(Ticker {
+            running: AtomicUsize::new(0),
+            active: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            thread: thread.thread().clone(),
+        });
+        // The thread only goes away if it panicked, and it cannot have begun yet.
+        let _ = sender.send(Arc::downgrade(&ticker));
+        Ok(ticker)
+    }
+
+    /// Runs one poll of a guest with the clock ticking.
+    pub(crate) fn during<T>(&self, poll: impl FnOnce() -> T) -> T {
+        let _running = Running::begin(self);
+        poll()
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.thread.unpark();
+    }
+}
+
+/// Counts one poll, also when it panics.
+struct Running<'a>(&'a Ticker);
+
+impl<'a> Running<'a> {
+    fn begin(ticker: &'a Ticker) -> Self {
+        ticker.running.fetch_add(1, Ordering::SeqCst);
+        ticker.active.store(true, Ordering::Relaxed);
+        if ticker.stopped.load(Ordering::SeqCst) && ticker.stopped.swap(false, Ordering::SeqCst) {
+            ticker.thread.unpark();
+        }
+        Running(ticker)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn tick(engine: &EngineWeak, ticker: &std::sync::Weak<Ticker>) {
+    let mut quiet = 0;
+    while let Some(engine) = engine.upgrade() {
+        let stopped = {
+            let Some(ticker) = ticker.upgrade() else { return };
+            let busy = ticker.running.load(Ordering::SeqCst) > 0 || ticker.active.swap(false, Ordering::Relaxed);
+            quiet = if busy { 0 } else { quiet + 1 };
+            quiet >= QUIET_TICKS && ticker.stop()
+        };
+        if stopped {
+            drop(engine);
+            thread::park();
+            quiet = 0;
+        } else {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(TICK);
+        }
+    }
+}
+
+impl Ticker {
+    /// Announces that the thread is about to sleep; `false` if a guest began just then.
+    fn stop(&self) -> bool {
+        self.stopped.store(true, Ordering::SeqCst);
+        // A poll that began before the line above did not see it, but is counted.
+        self.running.load(Ordering::SeqCst) == 0 || !self.stopped.swap(false, Ordering::SeqCst)
+    }
+}
