@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds the samples from source: build.sh [FOLDER], by default into samples/dist/, where they are committed from.
+# Builds the samples from source: samples/build.sh [OUT_DIR], samples/dist by default.
 #
 # Two ways, the first that this machine allows:
 #   1. rustup's wasm32-wasip2 target (`rustup target add wasm32-wasip2`): plain cargo;
 #   2. Debian packages alone: Debian's rustc builds the standard library too, over the wasi-libc of Debian unstable, which
 #      is only unpacked under target/tools. Missing packages are installed with apt-get when run as root.
-# CAROB_GUEST_TOOLCHAIN=rustup or debian chooses one.
+# CAROB_GUEST_TOOLCHAIN=rustup or debian chooses one; CAROB_TOOLS is the folder for what is unpacked.
 set -euo pipefail
 
 readonly TARGET=wasm32-wasip2
@@ -14,10 +14,12 @@ readonly UNSTABLE_MIRROR=${CAROB_DEBIAN_UNSTABLE:-http://deb.debian.org/debian}
 
 samples=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly samples
-readonly out=${1:-$samples/dist}
 readonly build_dir=${CARGO_TARGET_DIR:-$samples/../target}
-readonly tools=$build_dir/tools
+readonly tools=${CAROB_TOOLS:-$build_dir/tools}
 readonly guests=$build_dir/guests
+mkdir -p "${1:-$samples/dist}"
+out=$(cd "${1:-$samples/dist}" && pwd)
+readonly out
 
 main() {
     local way
@@ -72,13 +74,12 @@ guest_cargo() {
 
 collect() {
     local name
-    mkdir -p "$out"
     for name in counter hello-http hello-http-p3 misbehave; do
         # cargo names the file of a library with underscores.
         local built=$guests/$TARGET/release/$name.wasm
         [ -f "$built" ] || built=$guests/$TARGET/release/${name//-/_}.wasm
         cp "$built" "$out/$name.wasm"
-        say "$out/$name.wasm: $(stat -c %s "$out/$name.wasm") bytes"
+        say "$out/$name.wasm: $(wc -c <"$out/$name.wasm") bytes"
     done
 }
 
