@@ -6,5 +6,7 @@
 //! This crate never knows wasmtime or Kubernetes. Start reading at [`HttpEndpoints`].
 
 mod endpoints;
+mod http_service;
 
-pub use endpoints::{Body, BoxError, HttpEndpoints, HttpService, Refused, Registration};
+pub use endpoints::{HttpEndpoints, Registration};
+pub use http_service::{Answer, Body, BoxError, HttpService, Refused};

@@ -1,0 +1,139 @@
+//! Chooses the endpoint for one request, and takes it to another when the first is closing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use carob_net::{Body, HttpEndpoints, HttpService, Refused};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use tokio::time::{Instant, sleep};
+
+use crate::backends::Backends;
+
+/// Endpoints that one request is taken to before it pauses.
+const TRIES: usize = 16;
+
+/// How long a request is held while every endpoint in the table has already closed. The table lags behind the node by
+/// little: what replaces them becomes known in milliseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+
+/// Answers `request` by one of `backends`, or says why none of them does.
+pub(crate) async fn forward(endpoints: &HttpEndpoints, backends: &Backends, request: Request<Body>) -> Response<Body> {
+    let turned_away = match choose(endpoints, backends) {
+        Some(service) => match call(&*service, request).await {
+            Outcome::Answered(response) => return response,
+            Outcome::TurnedAway(_, request) => request,
+        },
+        None => request,
+    };
+    insist(endpoints, backends, turned_away).await
+}
+
+/// Power of two choices: the less loaded of two endpoints drawn at random.
+fn choose(endpoints: &HttpEndpoints, backends: &Backends) -> Option<Arc<dyn HttpService>> {
+    let (first, other) = backends.draw_two()?;
+    let first = endpoints.lookup(first);
+    let other = other.and_then(|other| endpoints.lookup(other));
+    match (first, other) {
+        (Some(first), Some(other)) if other.load() < first.load() => Some(other),
+        (first, other) => first.or(other),
+    }
+}
+
+/// Why an endpoint did not take a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Away {
+    Closed,
+    Overloaded,
+}
+
+enum Outcome {
+    Answered(Response<Body>),
+    TurnedAway(Away, Request<Body>),
+}
+
+/// A request that was started is never started again elsewhere: it may have had an effect.
+async fn call(service: &dyn HttpService, request: Request<Body>) -> Outcome {
+    match service.call(request).await {
+        Ok(response) => Outcome::Answered(response),
+        Err((Refused::Closed, Some(request))) => Outcome::TurnedAway(Away::Closed, request),
+        Err((Refused::Overloaded, Some(request))) => Outcome::TurnedAway(Away::Overloaded, request),
+        Err((reason, _)) => {
+            tracing::debug!(%reason, "a request was lost at its endpoint");
+            Outcome::Answered(say(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the endpoint failed to answer the request\n".into(),
+            ))
+        }
+    }
+}
+
+/// Takes a request round until somebody answers it, or nobody can be expected to.
+async fn insist(endpoints: &HttpEndpoints, backends: &Backends, mut request: Request<Body>) -> Response<Body> {
+    let give_up = Instant::now() + PATIENCE;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        if backends.is_empty() {
+            return none_ready(backends);
+        }
+        match try_several(endpoints, backends, request).await {
+            Outcome::Answered(response) => return response,
+            Outcome::TurnedAway(Away::Overloaded, _) => return all_busy(backends),
+            Outcome::TurnedAway(Away::Closed, _) if Instant::now() >= give_up => return none_answers(backends),
+            Outcome::TurnedAway(Away::Closed, untouched) => request = untouched,
+        }
+        sleep(pause).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+}
+
+/// An endpoint that nobody in this process answers for counts as closed.
+async fn try_several(endpoints: &HttpEndpoints, backends: &Backends, mut request: Request<Body>) -> Outcome {
+    let mut why = Away::Closed;
+    let services = backends.draw(TRIES).into_iter().filter_map(|address| endpoints.lookup(address));
+    for service in services {
+        match call(&*service, request).await {
+            Outcome::Answered(response) => return Outcome::Answered(response),
+            Outcome::TurnedAway(away, untouched) => {
+                request = untouched;
+                if away == Away::Overloaded {
+                    why = away;
+                }
+            }
+        }
+    }
+    Outcome::TurnedAway(why, request)
+}
+
+fn none_ready(backends: &Backends) -> Response<Body> {
+    unavailable(format!("{} has no ready endpoint\n", backends.port()))
+}
+
+fn none_answers(backends: &Backends) -> Response<Body> {
+    tracing::warn!(service = %backends.port(), "ready endpoints, but none of them serves HTTP in this process");
+    unavailable(format!("no ready endpoint of {} serves HTTP on this node\n", backends.port()))
+}
+
+fn all_busy(backends: &Backends) -> Response<Body> {
+    let mut response = unavailable(format!("every endpoint of {} has too many requests waiting\n", backends.port()));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+fn unavailable(text: String) -> Response<Body> {
+    say(StatusCode::SERVICE_UNAVAILABLE, text)
+}
+
+fn say(status: StatusCode, text: String) -> Response<Body> {
+    let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+#[cfg(test)]
+mod tests;

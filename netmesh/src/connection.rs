@@ -1,0 +1,91 @@
+//! Serves HTTP/1.1 and HTTP/2 (with prior knowledge) on one accepted connection.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use carob_net::{BoxError, HttpEndpoints};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::backends::Backends;
+use crate::balance::forward;
+
+/// The time for a request's head to arrive, and so also how long an idle HTTP/1.1 connection is kept.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// An HTTP/2 client that answers no ping for this long is gone.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Of a request's head.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+const MAX_HEADERS: usize = 128;
+const MAX_STREAMS: u32 = 256;
+
+/// The server of every connection: it holds only settings.
+pub(crate) fn server() -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_TIMEOUT)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD_BYTES as u32);
+    server
+}
+
+/// What the requests of a connection need.
+pub(crate) struct Target {
+    pub(crate) endpoints: HttpEndpoints,
+    pub(crate) backends: Arc<Backends>,
+}
+
+/// Serves `stream` until the client has had enough of it, or `drain` asks to finish the requests that are under way.
+pub(crate) async fn serve(
+    server: &auto::Builder<TokioExecutor>,
+    stream: TcpStream,
+    target: Arc<Target>,
+    drain: CancellationToken,
+) {
+    let asked = AtomicBool::new(false);
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
+        let target = target.clone();
+        let request = request.map(|body| body.map_err(BoxError::from).boxed_unsync());
+        async move { Ok::<_, Infallible>(forward(&target.endpoints, &target.backends, request).await) }
+    });
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = drain.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        () = silence(&asked) => return,
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection to a node port ended early");
+    }
+}
+
+/// Ends if no request has come in time: before the first bytes tell the version of HTTP, none of hyper's time-outs holds.
+async fn silence(asked: &AtomicBool) {
+    sleep(HEAD_TIMEOUT).await;
+    if asked.load(Ordering::Relaxed) {
+        pending::<()>().await;
+    }
+}

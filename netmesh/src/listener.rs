@@ -1,0 +1,111 @@
+//! One node port: a listening socket and the connections that came through it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioExecutor;
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::connection::{self, Target};
+use crate::events::Events;
+use crate::table::NodePort;
+
+/// A port that another Service has just given up is free a moment later.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// When the process is out of file descriptors, accepting at once would only fail again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// For the requests that are under way when a node port closes.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What all node ports share.
+pub(crate) struct Shared {
+    pub(crate) server: auto::Builder<TokioExecutor>,
+    /// Bounds the open connections of all node ports together.
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) events: Events,
+}
+
+/// Listens at `address` for `port` until `stop`, then lets requests that are under way finish.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    port: NodePort,
+    address: SocketAddr,
+    target: Arc<Target>,
+    stop: CancellationToken,
+) {
+    let Some(listener) = stop.run_until_cancelled(bind(&shared.events, &port, address)).await else { return };
+    tracing::info!(%address, service = %port.target, "listening on a node port");
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(_) = connections.join_next() => {}
+            (stream, permit) = accept(&listener, &shared.connections) => {
+                connections.spawn(serve(shared.clone(), stream, target.clone(), stop.clone(), permit));
+            }
+        }
+    }
+    drop(listener);
+    tracing::info!(%address, service = %port.target, "closed a node port");
+    // Those that take longer are cut off as the set is dropped.
+    let _ = timeout(DRAIN, connections.join_all()).await;
+}
+
+/// Tries until the port is free. The first failure may be the port's last owner, who is about to close it.
+async fn bind(events: &Events, port: &NodePort, address: SocketAddr) -> TcpListener {
+    let mut retry = FIRST_RETRY;
+    let mut told = false;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) if retry > FIRST_RETRY && !told => {
+                tracing::warn!(%address, service = %port.target, %error, "cannot listen on a node port; trying again");
+                events.cannot_listen(port, address, &error).await;
+                told = true;
+            }
+            Err(error) => tracing::debug!(%address, %error, "cannot listen on a node port yet"),
+        }
+        sleep(retry).await;
+        retry = LONGEST_RETRY.min(retry * 2);
+    }
+}
+
+/// The next connection, once there is room for it. Waiting clients stay in the kernel's queue.
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    let permit = room.clone().acquire_owned().await.expect("the semaphore is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, permit),
+            Err(error) if is_of_the_client(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection to a node port");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The client went away before its connection was accepted.
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}
+
+async fn serve(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    target: Arc<Target>,
+    drain: CancellationToken,
+    _room: OwnedSemaphorePermit,
+) {
+    // Small responses must not wait for acknowledgements. It can only fail when the client has gone.
+    let _ = stream.set_nodelay(true);
+    connection::serve(&shared.server, stream, target, drain).await;
+}

@@ -1,0 +1,65 @@
+//! The node ports that are listened to now. Owns every task that serves one.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use carob_net::HttpEndpoints;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::backends::Backends;
+use crate::connection::{self, Target};
+use crate::events::Events;
+use crate::listener::{self, Shared};
+use crate::table::{Effect, NodePort};
+
+/// Open connections to all node ports together; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 16 * 1024;
+
+/// Opens and closes node ports as the table says. Dropping it closes them all at once.
+pub(crate) struct NodePorts {
+    address: IpAddr,
+    endpoints: HttpEndpoints,
+    shared: Arc<Shared>,
+    open: HashMap<u16, CancellationToken>,
+    tasks: JoinSet<()>,
+}
+
+impl NodePorts {
+    pub(crate) fn new(address: IpAddr, endpoints: HttpEndpoints, events: Events) -> Self {
+        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let shared = Arc::new(Shared { server: connection::server(), connections, events });
+        Self { address, endpoints, shared, open: HashMap::new(), tasks: JoinSet::new() }
+    }
+
+    pub(crate) fn execute(&mut self, effect: Effect) {
+        // Ports that have finished since.
+        while self.tasks.try_join_next().is_some() {}
+        match effect {
+            Effect::Open(port, backends) => self.open(port, backends),
+            Effect::Close(number) => self.close(number),
+        }
+    }
+
+    fn open(&mut self, port: NodePort, backends: Arc<Backends>) {
+        let stop = CancellationToken::new();
+        self.open.insert(port.number, stop.clone());
+        let address = SocketAddr::new(self.address, port.number);
+        let target = Arc::new(Target { endpoints: self.endpoints.clone(), backends });
+        self.tasks.spawn(listener::run(self.shared.clone(), port, address, target, stop));
+    }
+
+    fn close(&mut self, number: u16) {
+        if let Some(stop) = self.open.remove(&number) {
+            stop.cancel();
+        }
+    }
+
+    /// Closes every port, and waits for the requests that are under way.
+    pub(crate) async fn drain(mut self) {
+        self.open.drain().for_each(|(_, stop)| stop.cancel());
+        while self.tasks.join_next().await.is_some() {}
+    }
+}

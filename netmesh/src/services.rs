@@ -1,0 +1,82 @@
+use std::net::IpAddr;
+use std::pin::pin;
+
+use carob_net::HttpEndpoints;
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use crate::events::Events;
+use crate::follow::{Follow, Watched};
+use crate::node_ports::NodePorts;
+use crate::table::{Change, Table};
+
+/// What this node wants of its Services.
+#[derive(Debug, Clone)]
+pub struct NetmeshConfig {
+    /// This node's name, for Events.
+    pub node_name: String,
+    /// The host's address at which node ports are listened to.
+    pub node_port_address: IpAddr,
+}
+
+/// Makes the Services of the cluster reachable at this node.
+pub struct Services {
+    client: Client,
+    node_ports: NodePorts,
+}
+
+impl Services {
+    /// Prepares to serve; nothing is watched or listened to before [`Services::run`].
+    pub fn new(client: Client, endpoints: HttpEndpoints, config: NetmeshConfig) -> Self {
+        let events = Events::new(client.clone(), config.node_name);
+        let node_ports = NodePorts::new(config.node_port_address, endpoints, events);
+        Self { client, node_ports }
+    }
+
+    /// Watches Services and EndpointSlices, and keeps the node ports as they say, until `shutdown`; then finishes the
+    /// requests that are under way. Dropping the future closes everything at once.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut slices = pin!(watch::<EndpointSlice>(&self.client));
+        let mut services = pin!(watch::<Service>(&self.client));
+        let mut slices_seen = Follow::default();
+        let mut services_seen = Follow::default();
+        let mut table = Table::default();
+        loop {
+            // A port opens only when its endpoints are known: until then "refused" is truer than "none is ready".
+            let changes = tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(event) = slices.next() => slices_seen.on(event),
+                Some(event) = services.next(), if slices_seen.is_listed() => services_seen.on(event),
+            };
+            self.take_in(&mut table, changes);
+        }
+        self.node_ports.drain().await;
+    }
+
+    fn take_in(&mut self, table: &mut Table, changes: Vec<Change>) {
+        for change in changes {
+            for effect in table.apply(change) {
+                self.node_ports.execute(effect);
+            }
+        }
+    }
+}
+
+/// Every object of a kind, for ever: a watch that breaks is begun again, with back-off.
+fn watch<K>(client: &Client) -> impl Stream<Item = Event<K>> + use<K>
+where
+    K: Watched<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
+{
+    let watch = watcher(Api::<K>::all(client.clone()), watcher::Config::default()).default_backoff();
+    watch.filter_map(async |event| {
+        event
+            .inspect_err(|error| tracing::warn!(%error, kind = %K::kind(&()), "a watch broke; beginning it again"))
+            .ok()
+    })
+}

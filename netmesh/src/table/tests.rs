@@ -1,0 +1,189 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn object(name: &str) -> ObjectName {
+    ObjectName { namespace: "default".into(), name: name.into() }
+}
+
+fn service_port(service: &str, port: &str) -> ServicePort {
+    ServicePort { service: object(service), port: port.into() }
+}
+
+fn service(name: &str, ports: &[(u16, &str)]) -> Change {
+    let node_port = |&(number, port): &(u16, &str)| NodePort {
+        number,
+        target: service_port(name, port),
+        uid: format!("uid-of-{name}").into(),
+    };
+    Change::Service(Service { name: object(name), node_ports: ports.iter().map(node_port).collect() })
+}
+
+fn slice(name: &str, owner: &str, ready: &[(&str, u8)]) -> Change {
+    let ready = ready.iter().map(|&(port, host)| (service_port(owner, port), address(host))).collect();
+    Change::Slice(Slice { name: object(name), ready })
+}
+
+fn address(host: u8) -> SocketAddr {
+    ([10, 244, 0, host], 8080).into()
+}
+
+/// What a host that executes every effect has open, and who answers there.
+#[derive(Default)]
+struct Host {
+    table: Table,
+    open: BTreeMap<u16, (NodePort, Arc<Backends>)>,
+}
+
+impl Host {
+    fn hears(&mut self, change: Change) {
+        for effect in self.table.apply(change) {
+            match effect {
+                Effect::Open(port, backends) => {
+                    let before = self.open.insert(port.number, (port, backends));
+                    assert!(before.is_none(), "a port is opened only when it is closed");
+                }
+                Effect::Close(number) => assert!(self.open.remove(&number).is_some(), "only an open port is closed"),
+            }
+        }
+    }
+
+    fn behind(&self, number: u16) -> BTreeSet<SocketAddr> {
+        self.open[&number].1.draw(usize::MAX).into_iter().collect()
+    }
+
+    fn owner(&self, number: u16) -> Option<&str> {
+        self.open.get(&number).map(|(port, _)| &*port.target.service.name)
+    }
+}
+
+fn hosts(hosts: &[u8]) -> BTreeSet<SocketAddr> {
+    hosts.iter().map(|&host| address(host)).collect()
+}
+
+#[test]
+fn a_service_and_its_endpoints_may_come_in_either_order() {
+    let changes =
+        [service("web", &[(30080, "http")]), slice("web-1", "web", &[("http", 1), ("http", 2), ("admin", 3)])];
+    for order in [[0, 1], [1, 0]] {
+        let mut host = Host::default();
+        order.iter().for_each(|&index| host.hears(changes[index].clone()));
+        assert_eq!(host.behind(30080), hosts(&[1, 2]));
+    }
+}
+
+#[test]
+fn endpoints_come_and_go_without_touching_the_listener() {
+    let mut host = Host::default();
+    host.hears(service("web", &[(30080, "http")]));
+    host.hears(slice("web-1", "web", &[("http", 1)]));
+    assert!(host.table.apply(slice("web-1", "web", &[("http", 2)])).is_empty());
+    assert_eq!(host.behind(30080), hosts(&[2]));
+    host.hears(Change::SliceGone(object("web-1")));
+    assert_eq!(host.behind(30080), hosts(&[]));
+    host.hears(slice("web-2", "web", &[("http", 7)]));
+    assert_eq!(host.behind(30080), hosts(&[7]), "the listener still sees what comes after an empty moment");
+}
+
+#[test]
+fn a_change_that_does_not_concern_ports_has_no_effect() {
+    let mut host = Host::default();
+    host.hears(service("web", &[(30080, "http")]));
+    assert!(host.table.apply(service("web", &[(30080, "http")])).is_empty());
+}
+
+#[test]
+fn a_port_that_two_services_want_goes_to_the_second_when_the_first_lets_go() {
+    let mut host = Host::default();
+    host.hears(slice("new-1", "new", &[("http", 9)]));
+    host.hears(service("old", &[(30080, "http")]));
+    host.hears(service("new", &[(30080, "http")]));
+    assert_eq!(host.owner(30080), Some("old"));
+    host.hears(Change::ServiceGone(object("old")));
+    assert_eq!(host.owner(30080), Some("new"));
+    assert_eq!(host.behind(30080), hosts(&[9]));
+    host.hears(service("new", &[]));
+    assert_eq!(host.owner(30080), None);
+}
+
+#[test]
+fn nothing_is_remembered_of_what_is_gone() {
+    let mut table = Table::default();
+    for change in [
+        service("web", &[(30080, "http")]),
+        slice("web-1", "web", &[("http", 1)]),
+        Change::ServiceGone(object("web")),
+        Change::SliceGone(object("web-1")),
+    ] {
+        table.apply(change);
+    }
+    assert!(table.services.is_empty() && table.slices.is_empty());
+    assert!(table.backends.is_empty() && table.claims.is_empty());
+}
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+const PORTS: [&str; 2] = ["http", ""];
+
+fn any_change() -> impl Strategy<Value = Change> {
+    let name = || prop::sample::select(&NAMES[..]);
+    let port = || prop::sample::select(&PORTS[..]);
+    let node_ports = prop::collection::btree_map(port(), 30000..30003_u16, 0..3);
+    let ready = prop::collection::vec((port(), 1..6_u8), 0..6);
+    prop_oneof![
+        (name(), node_ports).prop_map(|(name, ports)| {
+            let ports: Vec<_> = ports.into_iter().map(|(port, number)| (number, port)).collect();
+            service(name, &ports)
+        }),
+        name().prop_map(|name| Change::ServiceGone(object(name))),
+        (name(), name(), ready).prop_map(|(name, owner, ready)| slice(name, owner, &ready)),
+        name().prop_map(|name| Change::SliceGone(object(name))),
+    ]
+}
+
+/// The whole truth, worked out again after every change.
+#[derive(Default)]
+struct Naive {
+    services: BTreeMap<ObjectName, Service>,
+    slices: BTreeMap<ObjectName, Slice>,
+}
+
+impl Naive {
+    fn hears(&mut self, change: Change) {
+        match change {
+            Change::Service(service) => drop(self.services.insert(service.name.clone(), service)),
+            Change::ServiceGone(name) => drop(self.services.remove(&name)),
+            Change::Slice(slice) => drop(self.slices.insert(slice.name.clone(), slice)),
+            Change::SliceGone(name) => drop(self.slices.remove(&name)),
+        }
+    }
+
+    fn wishes(&self) -> impl Iterator<Item = &NodePort> {
+        self.services.values().flat_map(|service| &service.node_ports)
+    }
+
+    fn behind(&self, target: &ServicePort) -> BTreeSet<SocketAddr> {
+        let ready = self.slices.values().flat_map(|slice| &slice.ready);
+        ready.filter(|(port, _)| port == target).map(|(_, address)| *address).collect()
+    }
+}
+
+proptest! {
+    #[test]
+    fn after_any_changes_the_host_is_as_if_it_had_seen_only_the_end(changes in prop::collection::vec(any_change(), 1..40)) {
+        let mut host = Host::default();
+        let mut naive = Naive::default();
+        for change in changes {
+            host.hears(change.clone());
+            naive.hears(change);
+
+            let wished: BTreeSet<u16> = naive.wishes().map(|wish| wish.number).collect();
+            prop_assert_eq!(host.open.keys().copied().collect::<BTreeSet<_>>(), wished);
+            for (number, (port, _)) in &host.open {
+                prop_assert!(naive.wishes().any(|wish| wish == port), "{:?} is nobody's wish", port);
+                prop_assert_eq!(host.behind(*number), naive.behind(&port.target));
+            }
+        }
+    }
+}
