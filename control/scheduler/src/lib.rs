@@ -1,4 +1,27 @@
 //! Decides where.
+//!
+//! Every Pod that has no node gets one, or an Event that says why not. The decision is a pure function over what is
+//! known of the nodes ([`cache`]): filters say where the Pod can run, scores say where it should. One Pod is decided
+//! at a time and its resources are counted at once ("assumed"), before the API server has heard of it: so a burst of
+//! Pods is never over-committed, while their bindings are written concurrently.
+//!
+//! This crate knows `kube::Client` and Kubernetes types. It never knows the store, HTTP, how a node runs a Pod, or
+//! why a Pod exists.
+//!
+//! Start reading in `plan.rs`, then `filter.rs` and `score.rs`; `driver.rs` is the thin shell.
+
+mod affinity;
+mod cache;
+mod demand;
+mod driver;
+mod filter;
+mod node;
+mod plan;
+mod quantity;
+mod resources;
+mod score;
+mod taints;
+mod waiting;
 
 use carob_reconcile::Informers;
 use kube::Client;
@@ -6,6 +29,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Runs the scheduler until `shutdown`. It reads through the shared informers, and writes (bindings, conditions,
 /// Events) through `client`, whose identity is the scheduler's own (`system:kube-scheduler`).
-pub async fn run(_client: Client, _informers: &Informers, shutdown: CancellationToken) {
-    shutdown.cancelled().await;
+pub async fn run(client: Client, informers: &Informers, shutdown: CancellationToken) {
+    tokio::select! {
+        () = driver::run(client, informers) => {}
+        () = shutdown.cancelled() => {}
+    }
 }

@@ -1,0 +1,153 @@
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Container, PodSpec};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use crate::quantity::{thousandths, units};
+
+const DEFAULT_CPU_FOR_SCORE: i64 = 100;
+const DEFAULT_MEMORY_FOR_SCORE: i64 = 200 * 1024 * 1024;
+
+/// Amounts of resources: asked for by a Pod, or offered by a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Resources {
+    /// Thousandths of a core.
+    pub(crate) cpu: i64,
+    /// Bytes.
+    pub(crate) memory: i64,
+    /// Everything else by name (`ephemeral-storage` in bytes, extended resources in pieces).
+    pub(crate) other: BTreeMap<String, i64>,
+}
+
+impl Resources {
+    pub(crate) fn from_list(list: Option<&BTreeMap<String, Quantity>>) -> Self {
+        let mut resources = Self::default();
+        for (name, quantity) in list.into_iter().flatten() {
+            match name.as_str() {
+                "cpu" => resources.cpu = thousandths(quantity),
+                "memory" => resources.memory = units(quantity),
+                _ => {
+                    resources.other.insert(name.clone(), units(quantity));
+                }
+            }
+        }
+        resources
+    }
+
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.merge(more, i64::saturating_add);
+    }
+
+    pub(crate) fn subtract(&mut self, less: &Self) {
+        self.merge(less, i64::saturating_sub);
+        self.other.retain(|_, amount| *amount != 0);
+    }
+
+    fn maximum(&mut self, other: &Self) {
+        self.merge(other, i64::max);
+    }
+
+    fn merge(&mut self, other: &Self, with: impl Fn(i64, i64) -> i64) {
+        self.cpu = with(self.cpu, other.cpu);
+        self.memory = with(self.memory, other.memory);
+        for (name, amount) in &other.other {
+            let entry = self.other.entry(name.clone()).or_default();
+            *entry = with(*entry, *amount);
+        }
+    }
+}
+
+/// What a Pod asks for: the sum of its containers, or the most that it needs while it initialises if that is more.
+/// Init containers that keep running (restartPolicy Always) count with the containers and with every init container
+/// after them.
+pub(crate) fn requests(spec: &PodSpec) -> Resources {
+    total(spec, |container| {
+        Resources::from_list(container.resources.as_ref().and_then(|resources| resources.requests.as_ref()))
+    })
+}
+
+/// The same for scoring, where a container that asks for nothing counts as a small one: else all would land on one
+/// node.
+pub(crate) fn requests_for_score(spec: &PodSpec) -> Resources {
+    total(spec, |container| {
+        let asked = container.resources.as_ref().and_then(|resources| resources.requests.as_ref());
+        let mut resources = Resources::from_list(asked);
+        if !asked.is_some_and(|asked| asked.contains_key("cpu")) {
+            resources.cpu = DEFAULT_CPU_FOR_SCORE;
+        }
+        if !asked.is_some_and(|asked| asked.contains_key("memory")) {
+            resources.memory = DEFAULT_MEMORY_FOR_SCORE;
+        }
+        resources
+    })
+}
+
+fn total(spec: &PodSpec, of: impl Fn(&Container) -> Resources) -> Resources {
+    let mut running = Resources::default();
+    spec.containers.iter().for_each(|container| running.add(&of(container)));
+    let (sidecars, initial) = initialising(spec, &of);
+    running.add(&sidecars);
+    running.maximum(&initial);
+    running.add(&Resources::from_list(spec.overhead.as_ref()));
+    running
+}
+
+/// The sum of the sidecars, and the most that is needed at one time before the containers start.
+fn initialising(spec: &PodSpec, of: impl Fn(&Container) -> Resources) -> (Resources, Resources) {
+    let (mut sidecars, mut most) = (Resources::default(), Resources::default());
+    for container in spec.init_containers.iter().flatten() {
+        let mut needed = of(container);
+        if container.restart_policy.as_deref() == Some("Always") {
+            sidecars.add(&needed);
+            most.maximum(&sidecars);
+        } else {
+            needed.add(&sidecars);
+            most.maximum(&needed);
+        }
+    }
+    (sidecars, most)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ResourceRequirements;
+
+    use super::*;
+
+    fn container(cpu: &str, restart: Option<&str>) -> Container {
+        let requests = BTreeMap::from([("cpu".to_owned(), Quantity(cpu.into()))]);
+        Container {
+            restart_policy: restart.map(str::to_owned),
+            resources: Some(ResourceRequirements { requests: Some(requests), ..Default::default() }),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn containers_are_summed_and_init_containers_are_not() {
+        let cases: [(&[&str], &[(&str, bool)], i64); 5] = [
+            (&["100m", "200m"], &[], 300),
+            (&["100m", "200m"], &[("250m", false)], 300),
+            (&["100m"], &[("500m", false), ("400m", false)], 500),
+            (&["100m"], &[("50m", true)], 150),
+            (&["100m"], &[("50m", true), ("300m", false)], 350),
+        ];
+        for (containers, init, expected) in cases {
+            let spec = PodSpec {
+                containers: containers.iter().map(|cpu| container(cpu, None)).collect(),
+                init_containers: Some(
+                    init.iter().map(|(cpu, always)| container(cpu, always.then_some("Always"))).collect(),
+                ),
+                ..Default::default()
+            };
+            assert_eq!(requests(&spec).cpu, expected, "{containers:?} {init:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_asked_for_counts_as_little_in_the_score_only() {
+        let spec = PodSpec { containers: vec![Container::default()], ..Default::default() };
+        assert_eq!(requests(&spec), Resources::default());
+        assert_eq!(requests_for_score(&spec).cpu, DEFAULT_CPU_FOR_SCORE);
+    }
+}
