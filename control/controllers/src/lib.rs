@@ -1,8 +1,20 @@
 //! Makes what is into what should be.
 
+mod batch;
+mod claim;
+mod context;
+mod pods;
+mod replicas;
+mod write;
+
 use carob_reconcile::Informers;
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::ReplicationController;
 use kube::Client;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::context::Context;
 
 /// What the controllers need to know about the cluster.
 #[derive(Clone, Debug)]
@@ -15,10 +27,13 @@ pub struct Config {
 /// its own, which `client_for` makes for the user name of the controller's identity
 /// (`system:serviceaccount:kube-system:deployment-controller`).
 pub async fn run(
-    _client_for: impl Fn(&str) -> Client,
-    _informers: &Informers,
+    client_for: impl Fn(&str) -> Client + Sync,
+    informers: &Informers,
     _config: Config,
     shutdown: CancellationToken,
 ) {
+    let mut context = Context { informers, client_for: &client_for, tasks: JoinSet::new() };
+    replicas::start::<ReplicaSet>(&mut context);
+    replicas::start::<ReplicationController>(&mut context);
     shutdown.cancelled().await;
 }

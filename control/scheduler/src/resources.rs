@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn containers_are_summed_and_init_containers_are_not() {
-        let cases: [(&[&str], &[(&str, bool)], i64); 5] = [
+        type Case<'a> = (&'a [&'a str], &'a [(&'a str, bool)], i64);
+        let cases: [Case; 5] = [
             (&["100m", "200m"], &[], 300),
             (&["100m", "200m"], &[("250m", false)], 300),
             (&["100m"], &[("500m", false), ("400m", false)], 500),
