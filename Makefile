@@ -6,6 +6,7 @@
 #   make samples  build the sample components from source
 #   make fmt      format the code
 #   make lint     what `make test` checks before it runs anything
+#   make schema-tables   write control/schema/src/tables again, after an update of k8s-openapi
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -24,7 +25,7 @@ export CAROB_PYTHON := $(TOOLS)/venv/bin/python
 
 UP_FLAGS ?= --samples
 
-.PHONY: up test bench samples fmt lint compiler tools
+.PHONY: up test bench samples fmt lint schema-tables compiler tools
 
 up: compiler
 	@echo "==> building carob (the first time takes some minutes)"
@@ -54,6 +55,10 @@ lint: compiler tools
 	@cargo clippy --workspace --all-targets -- --deny warnings
 	@echo "==> licences, sources and doubled dependencies"
 	@PATH="$(TOOLS)/bin:$$PATH" cargo deny --log-level error check licenses sources bans
+
+schema-tables: compiler
+	@CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/schema-generate" cargo run --quiet --manifest-path control/schema/generate/Cargo.toml
+	@git diff --stat -- control/schema/src/tables
 
 compiler:
 	@scripts/packages.sh cc:build-essential
