@@ -1,0 +1,185 @@
+//! A `carob up` of one's own.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+
+use crate::kubectl::Kubectl;
+use crate::tools;
+use crate::watchdog::Watchdog;
+
+/// The samples, and the names under which each cluster has them.
+const IMAGES: [(&str, &str); 4] = [
+    ("hello-http", "samples/hello-http:1"),
+    ("hello-http-p3", "samples/hello-http-p3:1"),
+    ("counter", "samples/counter:1"),
+    ("misbehave", "samples/misbehave:1"),
+];
+
+/// A running cluster. It ends, and its data go, when it is dropped or when the test's process ends.
+pub struct Cluster {
+    folder: PathBuf,
+    node_port_address: Ipv4Addr,
+    process: Child,
+    watchdog: Option<Watchdog>,
+}
+
+impl Cluster {
+    /// The one cluster of this test file.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// A new cluster with the samples' images, as soon as it says that it is ready.
+    ///
+    /// # Panics
+    /// If it does not start, with the end of its log.
+    #[must_use]
+    pub fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("carob-test-").tempdir().expect("a temporary folder").keep();
+        let node_port_address = loopback_of_its_own();
+        let cluster = Self::up(folder, node_port_address);
+        for (file, name) in IMAGES {
+            cluster.load(&tools::samples().join(format!("{file}.wasm")), name);
+        }
+        cluster
+    }
+
+    /// Kills the process as `kill -9` does, and starts it again on the same data.
+    pub fn kill_and_restart(&mut self) {
+        self.process.kill().expect("carob runs");
+        self.process.wait().expect("carob has ended");
+        if let Some(watchdog) = self.watchdog.take() {
+            watchdog.release();
+        }
+        let (process, watchdog) = run(&self.folder, self.node_port_address);
+        self.process = process;
+        self.watchdog = Some(watchdog);
+        self.wait_until_ready();
+    }
+
+    /// `carob image load`
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn load(&self, file: &Path, name: &str) {
+        let mut command = Command::new(tools::carob());
+        command.args(["image", "load"]).arg(file).args(["--tag", name, "--data-dir"]).arg(self.data_dir());
+        let output = command.output().expect("carob runs");
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The administrator's configuration.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.data_dir().join("kubeconfig")
+    }
+
+    /// Where node ports answer.
+    #[must_use]
+    pub fn node_port_address(&self) -> Ipv4Addr {
+        self.node_port_address
+    }
+
+    /// The process of the cluster.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// kubectl as the administrator, in the namespace `default`.
+    #[must_use]
+    pub fn kubectl(&self) -> Kubectl {
+        Kubectl::new(self.kubeconfig(), self.folder.join("home"))
+    }
+
+    /// kubectl as the administrator, in a new namespace.
+    ///
+    /// # Panics
+    /// If the namespace cannot be created.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Kubectl {
+        let kubectl = self.kubectl();
+        kubectl.run(&["create", "namespace", name]);
+        kubectl.within(name)
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        data_dir(&self.folder)
+    }
+
+    fn up(folder: PathBuf, node_port_address: Ipv4Addr) -> Self {
+        let (process, watchdog) = run(&folder, node_port_address);
+        let mut cluster = Self { folder, node_port_address, process, watchdog: Some(watchdog) };
+        cluster.wait_until_ready();
+        cluster
+    }
+
+    fn wait_until_ready(&mut self) {
+        let output = self.process.stdout.take().expect("the output is piped");
+        if let Err(said) = wait_for_ready_line(output) {
+            let log = fs::read_to_string(log(&self.folder)).unwrap_or_default();
+            let end: Vec<&str> = log.lines().rev().take(20).collect();
+            panic!(
+                "carob up ended before it was ready. It said:\n{said}\nThe end of its log, last line first:\n{}",
+                end.join("\n")
+            );
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let log = fs::read_to_string(log(&self.folder)).unwrap_or_default();
+            eprintln!("the cluster's log:\n{log}");
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn run(folder: &Path, node_port_address: Ipv4Addr) -> (Child, Watchdog) {
+    let log = File::options().create(true).append(true).open(log(folder)).expect("the log can be written");
+    let mut command = Command::new(tools::carob());
+    command.args(["up", "--listen", "127.0.0.1:0", "--log-format", "text"]);
+    command.args(["--node-port-address", &node_port_address.to_string(), "--data-dir"]).arg(data_dir(folder));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    let process = command.spawn().expect("carob runs");
+    let watchdog = Watchdog::over(process.id(), folder);
+    (process, watchdog)
+}
+
+fn data_dir(folder: &Path) -> PathBuf {
+    folder.join("data")
+}
+
+fn log(folder: &Path) -> PathBuf {
+    folder.join("carob.log")
+}
+
+/// Reads until the line that begins with `ready`, and goes on reading after it, so that nobody waits for a full pipe.
+fn wait_for_ready_line(output: ChildStdout) -> Result<(), String> {
+    let mut said = String::new();
+    let mut lines = BufReader::new(output).lines();
+    for line in lines.by_ref().map_while(Result::ok) {
+        if line.starts_with("ready") {
+            thread::spawn(move || lines.for_each(drop));
+            return Ok(());
+        }
+        said.push_str(&line);
+        said.push('\n');
+    }
+    Err(said)
+}
+
+/// All of 127.0.0.0/8 is this machine: clusters that run side by side do not fight for node ports.
+fn loopback_of_its_own() -> Ipv4Addr {
+    let [_, high, low, _] = std::process::id().wrapping_mul(2_654_435_761).to_be_bytes();
+    Ipv4Addr::new(127, 1, high, low.max(1))
+}

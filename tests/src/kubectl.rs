@@ -1,0 +1,174 @@
+//! kubectl as a user runs it.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::tools;
+
+/// What a command ended with.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its exit code.
+    pub code: i32,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+/// kubectl with a configuration, in a namespace.
+#[derive(Debug, Clone)]
+pub struct Kubectl {
+    kubeconfig: PathBuf,
+    /// Where it keeps its caches.
+    home: PathBuf,
+    namespace: Option<String>,
+    environment: BTreeMap<String, String>,
+}
+
+impl Kubectl {
+    pub(crate) fn new(kubeconfig: PathBuf, home: PathBuf) -> Self {
+        Self { kubeconfig, home, namespace: None, environment: BTreeMap::new() }
+    }
+
+    /// The same in another namespace.
+    #[must_use]
+    pub fn within(&self, namespace: &str) -> Self {
+        Self { namespace: Some(namespace.to_owned()), ..self.clone() }
+    }
+
+    /// The same with an environment variable.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut other = self.clone();
+        other.environment.insert(name.to_owned(), value.to_owned());
+        other
+    }
+
+    /// Runs a command that must succeed, and answers what it printed.
+    ///
+    /// # Panics
+    /// If it fails, with all it said.
+    #[track_caller]
+    pub fn run(&self, arguments: &[&str]) -> String {
+        self.run_with(arguments, "")
+    }
+
+    /// As [`Kubectl::run`], with something to read.
+    ///
+    /// # Panics
+    /// If it fails, with all it said.
+    #[track_caller]
+    pub fn run_with(&self, arguments: &[&str], input: &str) -> String {
+        let outcome = self.attempt_with(arguments, input);
+        let Outcome { code, stdout, stderr } = &outcome;
+        assert_eq!(*code, 0, "kubectl {}:\n{stdout}{stderr}", arguments.join(" "));
+        outcome.stdout
+    }
+
+    /// Runs a command that may fail.
+    pub fn attempt(&self, arguments: &[&str]) -> Outcome {
+        self.attempt_with(arguments, "")
+    }
+
+    /// As [`Kubectl::attempt`], with something to read.
+    ///
+    /// # Panics
+    /// If kubectl cannot be started.
+    pub fn attempt_with(&self, arguments: &[&str], input: &str) -> Outcome {
+        let mut child = self.command(arguments).stderr(Stdio::piped()).spawn().expect("kubectl runs");
+        let mut stdin = child.stdin.take().expect("the input is piped");
+        // Who does not read all of it has decided without it.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        let output = child.wait_with_output().expect("kubectl ends");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Outcome { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// `kubectl apply` of a manifest, in YAML or JSON.
+    ///
+    /// # Panics
+    /// If it fails.
+    #[track_caller]
+    pub fn apply(&self, manifest: &str) -> String {
+        self.run_with(&["apply", "--filename", "-"], manifest)
+    }
+
+    /// `kubectl get --output json`
+    ///
+    /// # Panics
+    /// If it fails or answers no JSON.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.run(&[&["get", "--output", "json"], arguments].concat());
+        serde_json::from_str(&text).expect("kubectl prints JSON")
+    }
+
+    /// `kubectl get --output jsonpath=...`
+    ///
+    /// # Panics
+    /// If it fails.
+    #[track_caller]
+    pub fn field(&self, arguments: &[&str], path: &str) -> String {
+        self.run(&[&["get"], arguments, &["--output", &format!("jsonpath={path}")]].concat())
+    }
+
+    /// Starts a command that goes on until it is dropped.
+    ///
+    /// # Panics
+    /// If kubectl cannot be started.
+    #[must_use]
+    pub fn follow(&self, arguments: &[&str]) -> Lines {
+        let mut child = self.command(arguments).spawn().expect("kubectl runs");
+        let output = BufReader::new(child.stdout.take().expect("the output is piped"));
+        Lines { child, output }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(tools::kubectl());
+        command.env("HOME", &self.home).env("KUBECONFIG", &self.kubeconfig).envs(&self.environment);
+        if let Some(namespace) = &self.namespace {
+            command.args(["--namespace", namespace]);
+        }
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+    }
+}
+
+/// The output of a command that goes on.
+pub struct Lines {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Lines {
+    /// Reads until a line that holds the words, and answers that line.
+    ///
+    /// # Panics
+    /// If the command ends before.
+    #[track_caller]
+    pub fn until(&mut self, words: &str) -> String {
+        let mut seen = String::new();
+        loop {
+            let mut line = String::new();
+            let length = self.output.read_line(&mut line).expect("the output is text");
+            assert!(length > 0, "the command ended before {words:?}:\n{seen}");
+            if line.contains(words) {
+                return line.trim_end().to_owned();
+            }
+            seen.push_str(&line);
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,74 @@
+//! Objects that many tests begin with.
+
+/// A Deployment of the sample `hello-http`.
+#[must_use]
+pub fn deployment(name: &str, replicas: u32) -> String {
+    format!(
+        r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {name}
+  labels: {{app: {name}}}
+spec:
+  replicas: {replicas}
+  selector:
+    matchLabels: {{app: {name}}}
+  template:
+    metadata:
+      labels: {{app: {name}}}
+    spec:
+      containers:
+        - name: hello
+          image: samples/hello-http:1
+          ports:
+            - {{name: http, containerPort: 8080}}
+"#
+    )
+}
+
+/// A Pod of the sample `hello-http`: it runs until it is deleted.
+#[must_use]
+pub fn server(name: &str) -> String {
+    format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {name}
+  labels: {{app: {name}}}
+spec:
+  containers:
+    - name: hello
+      image: samples/hello-http:1
+      ports:
+        - {{name: http, containerPort: 8080}}
+"#
+    )
+}
+
+/// A Pod of the sample `counter`, which prints numbers and exits.
+#[must_use]
+pub fn counter(name: &str, restart_policy: &str, arguments: &[&str]) -> String {
+    format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {name}
+  labels: {{app: {name}}}
+spec:
+  restartPolicy: {restart_policy}
+  containers:
+    - name: counter
+      image: samples/counter:1
+      args: {arguments:?}
+"#
+    )
+}
+
+/// A `ConfigMap` with one entry.
+#[must_use]
+pub fn config_map(name: &str, key: &str, value: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{{key}: {value:?}}}\n")
+}
