@@ -23,6 +23,7 @@ mod names;
 mod namespaces;
 mod nodes;
 mod path;
+mod pod_spec;
 mod pods;
 pub mod quantity;
 mod replicasets;
