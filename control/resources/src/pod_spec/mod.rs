@@ -15,7 +15,7 @@ mod tolerations;
 mod volumes;
 
 pub(crate) use defaults::default_spec;
-pub(crate) use ports::check_ports;
+pub(crate) use ports::{check_protocol, invalid_number};
 pub(crate) use resources::{canonical_quantities, default_requests, qos_class};
 pub(crate) use spec::validate_spec;
 pub(crate) use template::{default_template, validate_template};

@@ -5,11 +5,10 @@ use crate::{Cause, Path};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// The protocols that a port may speak.
-pub(crate) const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
+const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
 
 /// What is wrong with a container's ports.
-pub(crate) fn check_ports(ports: &[Value], path: &Path, found: &mut Causes) {
+pub(super) fn check_ports(ports: &[Value], path: &Path, found: &mut Causes) {
     let mut names = BTreeSet::new();
     for (index, port) in ports.iter().enumerate() {
         let path = path.index(index);

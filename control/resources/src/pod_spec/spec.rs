@@ -3,6 +3,7 @@ use super::containers::check_containers;
 use super::scheduling::{check_gates, check_spread};
 use super::tolerations::check_tolerations;
 use super::volumes::check_volumes;
+use crate::address::NOT_AN_IP;
 use crate::cause::Causes;
 use crate::json::{at, has, int, list, text};
 use crate::meta::labels_at;
@@ -88,8 +89,7 @@ fn check_host_aliases(spec: &Value, path: &Path, found: &mut Causes) {
     for (index, alias) in list(spec, "/hostAliases").iter().enumerate() {
         let ip = text(alias, "/ip");
         if ip.parse::<IpAddr>().is_err() {
-            let detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
-            found.push(Cause::invalid(&path.index(index).child("ip"), ip, detail));
+            found.push(Cause::invalid(&path.index(index).child("ip"), ip, NOT_AN_IP));
         }
         for (name_index, name) in list(alias, "/hostnames").iter().filter_map(Value::as_str).enumerate() {
             let path = path.index(index).child("hostnames").index(name_index);
