@@ -41,11 +41,10 @@ fn check_external_name(name: &str, path: &Path, found: &mut Causes) {
 
 fn check_affinity(spec: &Value, path: &Path, found: &mut Causes) {
     found.one_of(&path.child("sessionAffinity"), text(spec, "/sessionAffinity"), &["ClientIP", "None"]);
-    if let Some(seconds) = int(spec, "/sessionAffinityConfig/clientIP/timeoutSeconds") {
-        if !(1..=86_400).contains(&seconds) {
-            let path = path.child("sessionAffinityConfig").child("clientIP").child("timeoutSeconds");
-            found.push(Cause::invalid(&path, seconds, "must be greater than 0 and less than 86400"));
-        }
+    let timeout = int(spec, "/sessionAffinityConfig/clientIP/timeoutSeconds");
+    if let Some(seconds) = timeout.filter(|seconds| !(1..=86_400).contains(seconds)) {
+        let path = path.child("sessionAffinityConfig").child("clientIP").child("timeoutSeconds");
+        found.push(Cause::invalid(&path, seconds, "must be greater than 0 and less than 86400"));
     }
 }
 
