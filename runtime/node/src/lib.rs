@@ -28,4 +28,4 @@ mod registration;
 mod runtime;
 
 pub use ip::{Cidr, CidrError};
-pub use node::{Node, NodeConfig, NodeError};
+pub use node::{Node, NodeConfig};

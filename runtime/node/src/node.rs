@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Shown};
 use crate::clock::Clock;
-use crate::images::{self, ImageError, ImageStore};
+use crate::images::{self, ImageStore};
 use crate::ip::{Cidr, PodIps};
 use crate::logs::{LogHub, PodDirs};
 use crate::pods::{self, Context, EventWriter, PodTable, Recorder};
@@ -23,12 +23,14 @@ use crate::registration::{Machine, NodeFacts, allocatable, keep_lease, keep_node
 use crate::runtime::{Runtime, WasmRuntime};
 
 /// How a node is named and what it may use.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NodeConfig {
     /// The Node object's name.
     pub name: String,
-    /// Where images, logs and whatever else belongs to Pods is kept.
+    /// Where logs and whatever else belongs to Pods is kept.
     pub data_dir: PathBuf,
+    /// The images that it can run.
+    pub images: ImageStore,
     /// The node's own address, reported as `InternalIP` and as its Pods' `hostIP`.
     pub address: IpAddr,
     /// The addresses of its Pods.
@@ -46,10 +48,16 @@ pub struct NodeConfig {
 
 impl NodeConfig {
     /// A configuration with the defaults: 10,000 Pods in `10.244.0.0/18`, which holds 16,381 addresses.
-    pub fn new(name: impl Into<String>, data_dir: impl Into<PathBuf>, address: IpAddr) -> NodeConfig {
+    pub fn new(
+        name: impl Into<String>,
+        data_dir: impl Into<PathBuf>,
+        images: ImageStore,
+        address: IpAddr,
+    ) -> NodeConfig {
         NodeConfig {
             name: name.into(),
             data_dir: data_dir.into(),
+            images,
             address,
             pod_cidr: Cidr::DEFAULT,
             max_pods: 10_000,
@@ -58,14 +66,6 @@ impl NodeConfig {
             labels: BTreeMap::new(),
         }
     }
-}
-
-/// Why a node cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeError {
-    /// Its image store cannot be opened.
-    #[error("cannot open the node's image store")]
-    Images(#[from] ImageError),
 }
 
 /// One node of the cluster.
@@ -79,12 +79,7 @@ pub struct Node {
 
 impl Node {
     /// A node that runs its containers on `engine`, and makes those that serve HTTP reachable through `endpoints`.
-    pub fn new(
-        client: Client,
-        engine: Engine,
-        endpoints: HttpEndpoints,
-        config: NodeConfig,
-    ) -> Result<Node, NodeError> {
+    pub fn new(client: Client, engine: Engine, endpoints: HttpEndpoints, config: NodeConfig) -> Node {
         Node::with(client, Arc::new(WasmRuntime::new(engine)), endpoints, config, Clock::Wall)
     }
 
@@ -94,14 +89,14 @@ impl Node {
         endpoints: HttpEndpoints,
         config: NodeConfig,
         clock: Clock,
-    ) -> Result<Node, NodeError> {
+    ) -> Node {
         let machine = Machine::read(&config.data_dir);
         let (recorder, events) = Recorder::new(client.clone(), config.name.clone());
         let (news_sender, image_news) = watch::channel(());
         let context = Context {
             client,
             runtime,
-            images: ImageStore::open(config.data_dir.join("images"))?,
+            images: config.images.clone(),
             image_news,
             endpoints,
             ips: PodIps::new(config.pod_cidr),
@@ -115,7 +110,7 @@ impl Node {
             allocatable: allocatable(&machine, config.max_pods),
         };
         let events = Mutex::new(Some(events));
-        Ok(Node { context: Arc::new(context), config, machine, events, image_news: news_sender })
+        Node { context: Arc::new(context), config, machine, events, image_news: news_sender }
     }
 
     /// Runs the node until `shutdown`, or until the future is dropped; then every container of it has ended.
@@ -153,11 +148,6 @@ impl Node {
             dirs: self.context.dirs.clone(),
             data_dir: self.config.data_dir.clone(),
         })
-    }
-
-    /// The node's image store.
-    pub fn images(&self) -> &ImageStore {
-        &self.context.images
     }
 
     fn facts(&self) -> NodeFacts {

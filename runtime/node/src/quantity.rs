@@ -40,7 +40,7 @@ fn exponent(text: &str) -> Option<u64> {
 }
 
 fn whole(value: f64) -> Option<u64> {
-    (value >= 0.0 && value < 1e19).then(|| value.ceil() as u64)
+    (0.0..1e19).contains(&value).then(|| value.ceil() as u64)
 }
 
 fn position(suffixes: &[&str], suffix: &str) -> Option<i32> {

@@ -30,22 +30,9 @@ pub use wasm::NotWasm;
 /// Why the image store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    /// The file that was to be loaded cannot be read.
-    #[error("cannot read {}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file is not something a node can run.
-    #[error("{} {reason}", path.display())]
-    NotWasm {
-        /// The file.
-        path: PathBuf,
-        /// What it is instead, and what to do.
-        reason: NotWasm,
-    },
+    /// The bytes are not something a node can run.
+    #[error(transparent)]
+    NotWasm(#[from] NotWasm),
     /// The name cannot be an image's name.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -84,22 +71,17 @@ impl ImageStore {
         Ok(ImageStore { root: root.into(), index })
     }
 
-    /// Puts the component or core module in `file` into the store, under the name `tag`.
+    /// Puts a component or core module into the store, under the name `tag`.
     ///
     /// A name that was taken moves to the new file; a file without a name is removed.
-    pub fn load(&self, file: &Path, tag: &str) -> Result<Image, ImageError> {
+    pub fn load(&self, wasm: &[u8], tag: &str) -> Result<Image, ImageError> {
         let name = name::normalize(tag)?;
-        let unreadable = |source| ImageError::Unreadable { path: file.into(), source };
-        let mut source = File::open(file).map_err(unreadable)?;
-        wasm::check(&mut source)
-            .map_err(unreadable)?
-            .map_err(|reason| ImageError::NotWasm { path: file.into(), reason })?;
+        wasm::check(wasm)?;
 
         let _lock = self.lock()?;
         let blobs = self.blobs();
-        let (digest, size) =
-            publish::blob(&blobs, &mut source).map_err(|source| ImageError::Store { path: blobs, source })?;
-        let entry = Entry { digest, size, loaded: Timestamp::now() };
+        let digest = publish::blob(&blobs, wasm).map_err(|source| ImageError::Store { path: blobs, source })?;
+        let entry = Entry { digest, size: wasm.len() as u64, loaded: Timestamp::now() };
         let mut index = Index::clone(&*self.index.read()?);
         index.images.insert(name.clone(), entry.clone());
         self.index.replace(&index)?;

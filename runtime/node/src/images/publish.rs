@@ -1,26 +1,22 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-/// Copies `source` to `<dir>/<its SHA-256>` and answers with its digest and length.
-pub(super) fn blob(dir: &Path, source: &mut impl Read) -> io::Result<(String, u64)> {
-    let temporary = dir.join(format!(".{}", uuid::Uuid::new_v4()));
-    let published = copy_hashed(source, &temporary).and_then(|(hex, size)| {
-        fs::rename(&temporary, dir.join(&hex))?;
-        sync_dir(dir)?;
-        Ok((format!("sha256:{hex}"), size))
-    });
-    if published.is_err() {
-        let _ = fs::remove_file(&temporary);
+/// Writes `bytes` to `<dir>/<their SHA-256>`, if they are not there yet, and answers with their digest.
+pub(super) fn blob(dir: &Path, bytes: &[u8]) -> io::Result<String> {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let path = dir.join(&hex);
+    if !path.exists() {
+        replace(&path, bytes)?;
     }
-    published
+    Ok(format!("sha256:{hex}"))
 }
 
-/// Puts `bytes` in the place of `path`.
+/// Puts `bytes` in the place of `path`. One at a time: the store's lock is held.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let temporary = path.with_extension("new");
@@ -29,24 +25,6 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     sync_dir(dir)
-}
-
-fn copy_hashed(source: &mut impl Read, target: &Path) -> io::Result<(String, u64)> {
-    let mut file = File::create_new(target)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
-    let mut size = 0;
-    loop {
-        let read = source.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        hash.update(&buffer[..read]);
-        file.write_all(&buffer[..read])?;
-        size += read as u64;
-    }
-    file.sync_all()?;
-    Ok((hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), size))
 }
 
 fn sync_dir(dir: &Path) -> io::Result<()> {

@@ -1,15 +1,6 @@
-use std::fs;
-use std::path::PathBuf;
-
 use super::{ImageError, ImageStore};
 
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
-
-fn file(dir: &tempfile::TempDir, name: &str, bytes: &[u8]) -> PathBuf {
-    let path = dir.path().join(name);
-    fs::write(&path, bytes).unwrap();
-    path
-}
 
 #[test]
 fn a_loaded_image_is_found_by_name_tag_and_digest_by_every_store_on_the_folder() {
@@ -18,7 +9,7 @@ fn a_loaded_image_is_found_by_name_tag_and_digest_by_every_store_on_the_folder()
     assert!(running.resolve("hello").unwrap().is_none());
 
     let other = ImageStore::open(dir.path().join("images")).unwrap();
-    let loaded = other.load(&file(&dir, "a.wasm", MODULE), "hello").unwrap();
+    let loaded = other.load(MODULE, "hello").unwrap();
 
     for name in ["hello", "hello:latest", &format!("hello@{}", loaded.digest)] {
         let found = running.resolve(name).unwrap().unwrap();
@@ -32,9 +23,9 @@ fn a_loaded_image_is_found_by_name_tag_and_digest_by_every_store_on_the_folder()
 fn a_name_moves_to_a_new_file_and_the_old_file_goes() {
     let dir = tempfile::tempdir().unwrap();
     let store = ImageStore::open(dir.path().join("images")).unwrap();
-    let first = store.load(&file(&dir, "a.wasm", MODULE), "hello").unwrap();
+    let first = store.load(MODULE, "hello").unwrap();
     let version = store.version();
-    let second = store.load(&file(&dir, "b.wasm", b"\0asm\x0d\0\x01\0"), "hello").unwrap();
+    let second = store.load(b"\0asm\x0d\0\x01\0", "hello").unwrap();
 
     assert!(store.version() != version);
     assert_eq!(store.resolve("hello").unwrap().unwrap().digest, second.digest);
@@ -43,13 +34,11 @@ fn a_name_moves_to_a_new_file_and_the_old_file_goes() {
 }
 
 #[test]
-fn what_is_not_wasm_is_refused_with_its_name() {
+fn what_is_not_wasm_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let store = ImageStore::open(dir.path().join("images")).unwrap();
-    let elf = file(&dir, "elf", b"\x7fELF");
-    let error = store.load(&elf, "hello").unwrap_err();
-    assert!(matches!(error, ImageError::NotWasm { .. }));
-    assert!(error.to_string().contains("elf is not WebAssembly"), "{error}");
+    let error = store.load(b"\x7fELF", "hello").unwrap_err();
+    assert!(matches!(error, ImageError::NotWasm(_)), "{error}");
     assert!(store.list().unwrap().is_empty());
 }
 
@@ -57,11 +46,10 @@ fn what_is_not_wasm_is_refused_with_its_name() {
 fn writers_at_the_same_time_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let images = dir.path().join("images");
-    let wasm = file(&dir, "a.wasm", MODULE);
     std::thread::scope(|scope| {
         for n in 0..8 {
-            let (images, wasm) = (&images, &wasm);
-            scope.spawn(move || ImageStore::open(images).unwrap().load(wasm, &format!("image-{n}")).unwrap());
+            let images = &images;
+            scope.spawn(move || ImageStore::open(images).unwrap().load(MODULE, &format!("image-{n}")).unwrap());
         }
     });
     assert_eq!(ImageStore::open(&images).unwrap().list().unwrap().len(), 8);

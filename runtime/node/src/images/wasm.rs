@@ -1,21 +1,19 @@
 //! What a file is, by its first bytes.
 
-use std::io::{self, Read, Seek};
-
 /// Why a file cannot be an image of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotWasm {
     /// It is WebAssembly's text format.
-    #[error("is WebAssembly text; assemble it first (wasm-tools parse)")]
+    #[error("this is WebAssembly text; assemble it first (wasm-tools parse)")]
     Text,
     /// It is an archive.
-    #[error("is an archive; a node runs a component or a core module, bundles are not supported yet")]
+    #[error("this is an archive; a node runs a component or a core module, bundles are not supported yet")]
     Archive,
     /// It is WebAssembly of a version that nobody runs.
-    #[error("is WebAssembly of an unknown version; a component or a core module (version 1) was expected")]
+    #[error("this is WebAssembly of an unknown version; a component or a core module (version 1) was expected")]
     Version,
     /// It is something else.
-    #[error("is not WebAssembly; a component or a core module was expected")]
+    #[error("this is not WebAssembly; a component or a core module was expected")]
     Other,
 }
 
@@ -23,15 +21,8 @@ const MAGIC: &[u8] = b"\0asm";
 const CORE_MODULE: &[u8] = &[0x01, 0, 0, 0];
 const COMPONENT: &[u8] = &[0x0d, 0, 0x01, 0];
 
-/// Looks at the beginning of `file`, and rewinds it.
-pub(super) fn check(file: &mut (impl Read + Seek)) -> io::Result<Result<(), NotWasm>> {
-    let mut head = Vec::new();
-    file.by_ref().take(512).read_to_end(&mut head)?;
-    file.rewind()?;
-    Ok(classify(&head))
-}
-
-fn classify(head: &[u8]) -> Result<(), NotWasm> {
+/// Looks at how a file begins.
+pub(super) fn check(head: &[u8]) -> Result<(), NotWasm> {
     match head.strip_prefix(MAGIC) {
         Some(version) if version.starts_with(CORE_MODULE) || version.starts_with(COMPONENT) => Ok(()),
         Some(_) => Err(NotWasm::Version),
@@ -47,7 +38,7 @@ fn is_archive(head: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{NotWasm, classify};
+    use super::{NotWasm, check};
 
     #[test]
     fn files_are_told_apart_by_their_first_bytes() {
@@ -64,7 +55,7 @@ mod tests {
             (b"\x7fELF", Err(NotWasm::Other)),
             (b"", Err(NotWasm::Other)),
         ] {
-            assert_eq!(classify(head), expected, "{head:?}");
+            assert_eq!(check(head), expected, "{head:?}");
         }
     }
 }

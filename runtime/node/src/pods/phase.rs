@@ -47,7 +47,7 @@ pub(crate) fn phase(pod: &Pod, observed: &Observed) -> Phase {
         Init::Going => return Phase::Pending,
         Init::Failed => return Phase::Failed,
     }
-    if main.iter().any(|view| has_not_run(view)) {
+    if main.iter().any(has_not_run) {
         return Phase::Pending;
     }
     if main.iter().any(|view| goes_on(pod, view)) {

@@ -1,6 +1,6 @@
 //! The ConfigMaps and Secrets that a container's environment is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Container, Secret};
 use kube::{Api, Client};
@@ -18,11 +18,9 @@ pub(crate) type Sources = BTreeMap<SourceRef, Option<BTreeMap<String, String>>>;
 /// Reads what the container refers to, each object once.
 pub(crate) async fn fetch(client: &Client, namespace: &str, container: &Container) -> Result<Sources, kube::Error> {
     let mut sources = Sources::new();
-    for source in references(container) {
-        if !sources.contains_key(&source) {
-            let found = read(client, namespace, &source).await?;
-            sources.insert(source, found);
-        }
+    for source in references(container).collect::<BTreeSet<_>>() {
+        let found = read(client, namespace, &source).await?;
+        sources.insert(source, found);
     }
     Ok(sources)
 }

@@ -36,10 +36,13 @@ impl ContainerBrief {
     }
 }
 
+/// Namespace and name.
+type Key = (String, String);
+
 /// The Pods of this node, by namespace and name. Cloning shares it.
 #[derive(Clone, Default)]
 pub(crate) struct PodTable {
-    pods: Arc<RwLock<HashMap<(String, String), Arc<PodView>>>>,
+    pods: Arc<RwLock<HashMap<Key, Arc<PodView>>>>,
 }
 
 impl PodTable {
@@ -67,6 +70,6 @@ impl PodTable {
     }
 }
 
-fn key(pod: &Pod) -> Option<(String, String)> {
+fn key(pod: &Pod) -> Option<Key> {
     Some((pod.metadata.namespace.clone()?, pod.metadata.name.clone()?))
 }

@@ -84,7 +84,8 @@ struct Disk {
 }
 
 fn disk(path: &Path) -> Option<Disk> {
-    let stat = rustix::fs::statvfs(path).ok()?;
+    // The folder may not be there yet; the file system is that of whatever is above it.
+    let stat = path.ancestors().find_map(|path| rustix::fs::statvfs(path).ok())?;
     Some(Disk { total: stat.f_blocks * stat.f_frsize, free: stat.f_bavail * stat.f_frsize })
 }
 
