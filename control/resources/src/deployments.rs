@@ -73,6 +73,11 @@ impl Strategy for Deployments {
         }
     }
 
+    /// Its annotations count as wishes too: a controller copies them to the ReplicaSet.
+    fn wishes_differ(&self, new: &Value, old: &Value) -> bool {
+        ["/spec", "/metadata/annotations"].iter().any(|pointer| at(new, pointer) != at(old, pointer))
+    }
+
     fn validate(&self, object: &Value) -> Vec<Cause> {
         let mut found = Causes::default();
         check_counts(object, COUNTS, &mut found);
@@ -253,6 +258,16 @@ mod tests {
                 Deployments.validate(&object).iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
             assert_eq!(found, [expected]);
         }
+    }
+
+    #[test]
+    fn annotations_count_as_wishes_and_labels_do_not() {
+        let old = deployment();
+        let mut new = old.clone();
+        new["metadata"]["labels"] = json!({ "a": "b" });
+        assert!(!Deployments.wishes_differ(&new, &old));
+        new["metadata"]["annotations"] = json!({ "a": "b" });
+        assert!(Deployments.wishes_differ(&new, &old));
     }
 
     #[test]

@@ -18,6 +18,7 @@ const MESSAGE_POLICIES: &[&str] = &["FallbackToLogsOnError", "File"];
 pub(super) fn check_containers(spec: &Value, volumes: &BTreeSet<&str>, path: &Path, found: &mut Causes) {
     let host_network = flag(spec, "/hostNetwork");
     let mut names = BTreeSet::new();
+    check_unique_host_ports(list(spec, "/containers"), &path.child("containers"), found);
     let containers = list(spec, "/containers");
     if containers.is_empty() {
         found.push(Cause::required(&path.child("containers"), ""));
@@ -97,6 +98,22 @@ fn check_host_ports(container: &Value, path: &Path, found: &mut Causes) {
         if inside != outside {
             let path = path.child("ports").index(index).child("hostPort");
             found.push(Cause::invalid(&path, outside, "must match `containerPort` when `hostNetwork` is true"));
+        }
+    }
+}
+
+/// No two containers of a Pod that run side by side can have the same port of the host.
+fn check_unique_host_ports(containers: &[Value], path: &Path, found: &mut Causes) {
+    let mut taken = BTreeSet::new();
+    for (index, container) in containers.iter().enumerate() {
+        for (port_index, port) in list(container, "/ports").iter().enumerate() {
+            let number = int(port, "/hostPort").unwrap_or(0);
+            let place = (text(port, "/hostIP"), text(port, "/protocol"), number);
+            if number != 0 && !taken.insert(place) {
+                let path = path.index(index).child("ports").index(port_index).child("hostPort");
+                let (ip, protocol, number) = place;
+                found.push(Cause::duplicate(&path, format!("{protocol}/{ip}/{number}")));
+            }
         }
     }
 }
