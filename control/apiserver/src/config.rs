@@ -29,7 +29,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            resources: &[],
+            resources: carob_resources::all(),
             service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16),
             node_ports: 30000..=32767,
             advertise: (IpAddr::V4(Ipv4Addr::LOCALHOST), 6443),

@@ -9,13 +9,24 @@
 //! at [`ApiServer`], then `edge/pipeline.rs` (the way of a request), `verbs/` and `cache/`.
 
 mod access;
+mod allocate;
+mod bootstrap;
+mod cache;
+mod codec;
 mod config;
 mod dialer;
+mod discovery;
 mod edge;
+mod health;
 mod in_process;
+mod kubelet;
+mod metrics;
+mod openapi;
+mod registry;
 mod request;
 mod server;
 mod status;
+mod verbs;
 
 pub use access::{AllowAuthenticated, Attributes, Authorizer, Decision, Identity};
 pub use config::Config;

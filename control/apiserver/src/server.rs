@@ -1,19 +1,30 @@
 use std::sync::Arc;
 
 use carob_store::Store;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Identity, InProcess, edge};
+use crate::{
+    Config, Identity, InProcess, bootstrap,
+    cache::{Applied, follow, load},
+    edge,
+    metrics::Metrics,
+    registry::Registry,
+};
 
-/// The Kubernetes API over a store. Clones are the same server.
+/// The Kubernetes API over a store. Clones are the same server, which ends when the last of them is dropped.
 #[derive(Clone)]
 pub struct ApiServer(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn Store>,
     config: Config,
+    registry: Arc<Registry>,
+    applied: Applied,
+    metrics: Metrics,
     ending: CancellationToken,
+    /// Follows the store; ends with the server.
+    _follower: JoinSet<()>,
 }
 
 /// Why an API server did not start.
@@ -22,13 +33,29 @@ pub enum Error {
     /// The store could not be read or written.
     #[error("the API server cannot read its store")]
     Store(#[from] carob_store::Error),
+    /// What every cluster has could not be written.
+    #[error("cannot write {what}: {said}")]
+    Bootstrap {
+        /// The path that was written to.
+        what: String,
+        /// What the server said.
+        said: String,
+    },
 }
 
 impl ApiServer {
     /// Loads the cache from the store and writes what every cluster has: the first namespaces and the Service
     /// `default/kubernetes`.
     pub async fn new(store: Arc<dyn Store>, config: Config) -> Result<Self, Error> {
-        Ok(Self(Arc::new(Inner { store, config, ending: CancellationToken::new() })))
+        let applied = Applied::new();
+        let registry = Arc::new(Registry::new(config.resources, &applied));
+        load(&*store, &registry, &applied).await?;
+        let mut follower = JoinSet::new();
+        follower.spawn(follow(store.clone(), registry.clone(), applied.clone()));
+        let (metrics, ending) = (Metrics::new(), CancellationToken::new());
+        let api = Self(Arc::new(Inner { store, config, registry, applied, metrics, ending, _follower: follower }));
+        bootstrap::write(&api).await?;
+        Ok(api)
     }
 
     /// A client in this process that asks as `identity`.
@@ -36,8 +63,8 @@ impl ApiServer {
         InProcess::new(self.clone(), identity)
     }
 
-    /// Serves on a socket until `shutdown`. The client certificate's common name is the user, its organizations the groups;
-    /// `tls` must verify client certificates but allow clients without one, who get health and version only.
+    /// Serves on a socket until `shutdown`, then drains. The client certificate's common name is the user, its organizations
+    /// the groups; `tls` must verify client certificates but allow clients without one, who get health and version only.
     pub async fn serve(&self, listener: TcpListener, tls: rustls::ServerConfig, shutdown: CancellationToken) {
         edge::serve(self.clone(), listener, tls, shutdown).await;
     }
@@ -47,11 +74,28 @@ impl ApiServer {
         self.0.ending.cancel();
     }
 
+    /// Cancelled when the server is about to end.
+    pub(crate) fn ending(&self) -> CancellationToken {
+        self.0.ending.clone()
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.0.config
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.0.store
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    pub(crate) fn applied(&self) -> &Applied {
+        &self.0.applied
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 }

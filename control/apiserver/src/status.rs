@@ -108,16 +108,8 @@ impl Status {
         status.causes(causes)
     }
 
-    pub(crate) fn too_many_requests(message: impl Into<String>, retry_after: u32) -> Self {
-        Self::new(429, "TooManyRequests", message).retry_after(retry_after)
-    }
-
     pub(crate) fn internal(message: impl std::fmt::Display) -> Self {
         Self::new(500, "InternalError", format!("Internal error occurred: {message}"))
-    }
-
-    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(503, "ServiceUnavailable", message)
     }
 
     pub(crate) fn timeout(message: impl Into<String>) -> Self {
@@ -146,10 +138,6 @@ impl Status {
 
     pub(crate) fn reason(&self) -> &'static str {
         self.0.reason
-    }
-
-    pub(crate) fn message(&self) -> &str {
-        &self.0.message
     }
 
     fn about(mut self, resource: &Resource, name: &str) -> Self {
@@ -195,7 +183,7 @@ impl From<carob_store::Error> for Status {
             }
             Error::Future { asked, newest } => too_new(asked.0, newest.0),
             Error::Conflict { .. } => Self::new(409, "Conflict", error.to_string()),
-            Error::Backend(_) => Self::internal(error),
+            Error::Repeated { .. } | Error::Backend(_) => Self::internal(error),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The store in one file, by redb.
 
-#[cfg(test)]
-mod crash;
 mod holder;
 mod log;
 mod open;

@@ -1,20 +1,28 @@
 //! The way of a request: parse, authenticate, authorize, answer.
 
+use std::time::Instant;
+
 use axum::{body::Body, response::Response};
 use http::{HeaderName, HeaderValue, Method, Request};
 
 use crate::{
-    ApiServer, Attributes, Decision, Identity,
-    request::{Query, Target},
+    ApiServer, Attributes, Decision, Identity, discovery, health,
+    metrics::{self, Kind},
+    openapi,
+    request::{Address, Form, Query, Target},
     status::Status,
+    verbs::{self, Call},
 };
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
 /// Answers one request; `identity` is what its transport has proven.
 pub(crate) async fn handle(api: &ApiServer, request: Request<Body>, identity: Option<Identity>) -> Response {
+    let started = Instant::now();
     let target = Target::parse(request.uri().path());
+    let kind = counted_as(&target, &request);
     let mut response = answer(api, target, request, identity).await.unwrap_or_else(|status| status.to_response());
+    api.metrics().answered(kind, response.status().as_u16(), started.elapsed());
     let id = uuid::Uuid::new_v4().to_string();
     response.headers_mut().insert(AUDIT_ID, HeaderValue::from_str(&id).expect("a UUID is ASCII"));
     response
@@ -31,7 +39,38 @@ async fn answer(
         let identity = identity.as_ref().ok_or_else(Status::unauthorized)?;
         authorize(api, identity, &target, &query, request.method(), request.uri().path())?;
     }
-    Err(Status::no_such_path())
+    match target {
+        Target::Health => health::answer(api, request.uri().path(), &query).await,
+        Target::Version => Ok(discovery::version()),
+        Target::Metrics => metrics::answer(api),
+        Target::OpenApi(document) => openapi::answer(api, &document, &query),
+        Target::Discovery(level) => discovery::answer(api, &level, request.headers()),
+        Target::Resource(address) => objects(api, address, query, request).await,
+        Target::Unknown => Err(Status::no_such_path()),
+    }
+}
+
+async fn objects(api: &ApiServer, address: Address, query: Query, request: Request<Body>) -> Result<Response, Status> {
+    let served = api.registry().find(&address)?;
+    let verb = address.verb(request.method(), &query).ok_or_else(Status::method_not_allowed)?;
+    let (parts, body) = request.into_parts();
+    let form = if address.subresource == "log" { Form::Object } else { Form::negotiate(&parts.headers)? };
+    verbs::answer(Call { api: api.clone(), served, address, verb, query, headers: parts.headers, form }, body).await
+}
+
+/// Under which name a request is counted. What is not served is not counted by its name: anyone can make up names.
+fn counted_as(target: &Target, request: &Request<Body>) -> Kind {
+    let method = request.method().as_str().to_owned();
+    let Target::Resource(address) = target else {
+        return Kind { verb: method, group: String::new(), resource: String::new(), subresource: String::new() };
+    };
+    let query = Query::parse(request.uri()).unwrap_or_default();
+    Kind {
+        verb: address.verb(request.method(), &query).unwrap_or("other").to_owned(),
+        group: address.group.clone(),
+        resource: address.resource.clone(),
+        subresource: address.subresource.clone(),
+    }
 }
 
 fn authorize(
@@ -43,7 +82,7 @@ fn authorize(
     path: &str,
 ) -> Result<(), Status> {
     let other = method.as_str().to_ascii_lowercase();
-    let none = crate::request::Address::default();
+    let none = Address::default();
     let (verb, address) = match target {
         Target::Resource(address) => (address.verb(method, query).ok_or_else(Status::method_not_allowed)?, address),
         _ => (other.as_str(), &none),

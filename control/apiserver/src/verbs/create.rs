@@ -1,0 +1,100 @@
+//! Creates an object.
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use carob_resources::Scope;
+use carob_store::{Change, Expect, Revision, Write};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    Call,
+    body::{self, Decoded},
+    initial, respond, write,
+};
+use crate::{allocate, codec, status::Status};
+
+pub(super) async fn create(call: &Call, body: Body) -> Result<Response, Status> {
+    if call.served.resource.scope == Scope::Namespaced && call.address.namespace.is_empty() {
+        return Err(Status::method_not_allowed());
+    }
+    let Decoded { object, warnings } = body::decode(call, body).await?;
+    let bytes = insert(call, object).await?;
+    Ok(respond::warn(respond::object(call, StatusCode::CREATED, bytes)?, &warnings))
+}
+
+/// Stores a new object and returns it as it is served.
+pub(super) async fn insert(call: &Call, object: Value) -> Result<Bytes, Status> {
+    let dry_run = call.query.dry_run()?;
+    let prepared = initial::prepare(call, object, Timestamp::now())?;
+    let generated = prepared["metadata"]["name"].as_str().unwrap_or_default().is_empty();
+    let mut taken = String::new();
+    for _ in 0..write::TRIES {
+        let mut object = prepared.clone();
+        let name = initial::finish(call, &mut object)?;
+        let home = namespace_stays(call, &name)?;
+        let claims = allocate::plan(call, &name, &mut object, None).await?;
+        if dry_run {
+            return would_create(call, &name, &object);
+        }
+        match first_of_its_name(call, &name, &object, home, claims).await? {
+            Some(revision) => return Ok(codec::splice(&codec::encode(&object), revision).into()),
+            None if exists(call, &name) && !generated => {
+                return Err(Status::already_exists(call.served.resource, &name));
+            }
+            // The generated name was taken, an allocation was, or the namespace changed.
+            None => taken = name,
+        }
+    }
+    Err(Status::already_exists(call.served.resource, &taken))
+}
+
+fn exists(call: &Call, name: &str) -> bool {
+    call.served.cache.get(&call.served.key(&call.address.namespace, name)).is_some()
+}
+
+fn would_create(call: &Call, name: &str, object: &Value) -> Result<Bytes, Status> {
+    if exists(call, name) {
+        return Err(Status::already_exists(call.served.resource, name));
+    }
+    Ok(codec::encode(object))
+}
+
+/// One transaction: the object is new, its namespace is still the one that was looked at, what it claims is free.
+async fn first_of_its_name(
+    call: &Call,
+    name: &str,
+    object: &Value,
+    home: Option<Write>,
+    claims: Vec<Write>,
+) -> Result<Option<u64>, Status> {
+    let key = call.served.store_key(&call.address.namespace, name).into();
+    let change = Change::Put(write::stored(call, object));
+    let mut writes = vec![Write { key, expect: Expect::Absent, change }];
+    writes.extend(home);
+    writes.extend(claims);
+    write::commit(call, writes).await
+}
+
+/// Refuses a namespace that is not there or on its way out. The condition keeps it so until the commit.
+fn namespace_stays(call: &Call, name: &str) -> Result<Option<Write>, Status> {
+    let resource = call.served.resource;
+    if resource.scope == Scope::Cluster {
+        return Ok(None);
+    }
+    let Some(namespaces) = call.api.registry().core("namespaces") else { return Ok(None) };
+    let namespace = call.address.namespace.as_str();
+    let missing = || Status::not_found(namespaces.resource, namespace);
+    let entry = namespaces.cache.get(namespace).ok_or_else(missing)?;
+    if entry.field("status.phase") == Some("Terminating") {
+        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let cause = json!({
+            "reason": "NamespaceTerminating", "field": "metadata.namespace",
+            "message": format!("namespace {namespace} is being terminated"),
+        });
+        return Err(Status::forbidden(resource, name, why).causes(&[cause]));
+    }
+    let key = namespaces.store_key("", namespace).into();
+    Ok(Some(Write { key, expect: Expect::At(Revision(entry.revision)), change: Change::Keep }))
+}
