@@ -9,17 +9,25 @@ use crate::memory::Exceeded;
 use crate::program::{Compiled, Entry};
 
 /// A component that exports `wasi:cli/run`, ready to be instantiated.
-pub(crate) enum Command {
+pub(crate) struct Command {
+    program: Pre,
+    /// What its instance takes of the node's pool.
+    slots: u32,
+}
+
+enum Pre {
     P2(p2::bindings::CommandPre<Host>),
     P3(p3::bindings::CommandPre<Host>),
 }
 
 impl Command {
-    pub(crate) fn new(program: &Compiled, imports: InstancePre<Host>) -> wasmtime::Result<Command> {
-        Ok(match program.entry {
-            Entry::CommandP3 => Command::P3(p3::bindings::CommandPre::new(imports)?),
-            _ => Command::P2(p2::bindings::CommandPre::new(imports)?),
-        })
+    pub(crate) fn new(state: &State, program: &Compiled, imports: InstancePre<Host>) -> wasmtime::Result<Command> {
+        let slots = program.slots().min(state.engine.pool.capacity);
+        let program = match program.entry {
+            Entry::CommandP3 => Pre::P3(p3::bindings::CommandPre::new(imports)?),
+            _ => Pre::P2(p2::bindings::CommandPre::new(imports)?),
+        };
+        Ok(Command { program, slots })
     }
 
     /// Runs the program to its end, which is the container's end.
@@ -31,13 +39,14 @@ impl Command {
     }
 
     async fn call(&self, state: &State) -> wasmtime::Result<Result<(), ()>> {
+        let _slots = state.engine.pool.slots.acquire_many(self.slots).await?;
         let mut store = host::store(state, || {});
-        match self {
-            Command::P2(command) => {
+        match &self.program {
+            Pre::P2(command) => {
                 let command = command.instantiate_async(&mut store).await?;
                 command.wasi_cli_run().call_run(&mut store).await
             }
-            Command::P3(command) => {
+            Pre::P3(command) => {
                 let command = command.instantiate_async(&mut store).await?;
                 store.run_concurrent(async |accessor| command.wasi_cli_run().call_run(accessor).await).await?
             }

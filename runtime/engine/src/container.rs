@@ -1,6 +1,6 @@
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use carob_net::HttpService;
@@ -136,9 +136,16 @@ pub(crate) struct State {
     /// Ends every instance at its next tick or wait.
     pub(crate) killed: CancellationToken,
     exit: watch::Sender<Option<Exit>>,
+    at_end: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl State {
+    /// Has `then` called when the container ends; for the one part that must know.
+    pub(crate) fn at_end(&self, then: impl Fn() + Send + Sync + 'static) {
+        // Only the dispatcher of a server asks for it, once.
+        let _ = self.at_end.set(Box::new(then));
+    }
+
     /// Ends the container, once: what comes first counts.
     pub(crate) fn end(&self, exit: Exit) {
         let first = self.exit.send_if_modified(|ended| {
@@ -150,6 +157,9 @@ impl State {
             tracing::debug!(container = self.config.name, code = exit.code, reason = %exit.reason, "ended: {}", exit.message);
         }
         self.killed.cancel();
+        if let Some(then) = self.at_end.get() {
+            then();
+        }
     }
 }
 
@@ -166,13 +176,14 @@ impl Container {
             requests: AtomicU64::new(0),
             killed: CancellationToken::new(),
             exit: watch::Sender::new(None),
+            at_end: OnceLock::new(),
             config,
             engine,
         });
         let http = match program.kind() {
             Kind::Command => {
-                let command = Command::new(&program.inner, imports).map_err(import_error)?;
-                state.engine.guests.spawn(command.run(state.clone()));
+                let command = Command::new(&state, &program.inner, imports).map_err(import_error)?;
+                state.engine.guests.handle().spawn(command.run(state.clone()));
                 None
             }
             Kind::HttpP2 | Kind::HttpP3 => {
@@ -221,7 +232,7 @@ impl Container {
 
     /// Ends the container now, with 137.
     pub fn kill(&self) {
-        self.owner.end();
+        self.owner.state.end(Exit::by_force("killed"));
     }
 
     /// What answers requests, if this is a server. Once the container has ended it refuses them.
@@ -241,18 +252,9 @@ impl Container {
     }
 }
 
-impl Owner {
-    fn end(&self) {
-        if let Some(http) = &self.http {
-            http.close();
-        }
-        self.state.end(Exit::by_force("killed"));
-    }
-}
-
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.end();
+        self.state.end(Exit::by_force("killed"));
     }
 }
 

@@ -1,4 +1,3 @@
-use std::future::Future;
 use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -24,11 +23,7 @@ impl Guests {
         Ok(Guests { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 
-    /// Runs `task` to its end. Whoever spawns holds what makes it end.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.handle.spawn(task);
-    }
-
+    /// Where tasks of guests are spawned; whoever spawns one holds what makes it end.
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }

@@ -1,5 +1,6 @@
 use std::fs;
 
+use tokio::sync::Semaphore;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::engine::{EngineConfig, EngineError};
@@ -7,6 +8,14 @@ use crate::engine::{EngineConfig, EngineError};
 /// How many instances may live at once, and where they come from.
 pub(crate) struct Pool {
     pub(crate) capacity: u32,
+    /// One for each instance that may still be made; a component of several memories takes several.
+    pub(crate) slots: Semaphore,
+}
+
+impl Pool {
+    fn of(capacity: u32) -> Pool {
+        Pool { capacity, slots: Semaphore::new(capacity as usize) }
+    }
 }
 
 /// Memory maps of one live instance: its memory, the image and the grown part of it, its stack. Measured.
@@ -40,7 +49,7 @@ pub(crate) fn wasmtime_engine(config: &EngineConfig) -> Result<(Engine, Pool), E
     let mut size = if config.pooling { capacity } else { 0 };
     while u64::from(size) >= FEWEST_INSTANCES.min(u64::from(capacity)) && size > 0 {
         match Engine::new(&settings(Some(size))) {
-            Ok(engine) => return Ok((engine, Pool { capacity: size })),
+            Ok(engine) => return Ok((engine, Pool::of(size))),
             Err(error) => tracing::info!(instances = size, "no address space for this pool: {error:#}"),
         }
         size /= 4;
@@ -49,7 +58,7 @@ pub(crate) fn wasmtime_engine(config: &EngineConfig) -> Result<(Engine, Pool), E
         tracing::warn!("instances are allocated one by one: the address space is too small for a pool");
     }
     let engine = Engine::new(&settings(None)).map_err(|e| EngineError::Wasmtime(format!("{e:#}")))?;
-    Ok((engine, Pool { capacity }))
+    Ok((engine, Pool::of(capacity)))
 }
 
 fn settings(pool: Option<u32>) -> Config {

@@ -1,0 +1,174 @@
+//! Containers that run to their end.
+
+mod common;
+
+use std::time::Duration;
+
+use carob_engine::{CompileError, Kind, Limits, Reason, StartError};
+use common::{SPIN, command, ended, setup, setup_with};
+
+const MIB: u64 = 1 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exit_codes_say_how_it_ended() {
+    let setup = setup();
+    let misbehave = setup.sample("misbehave").await;
+    assert_eq!(misbehave.kind(), Kind::Command);
+    let cases: [(&[&str], i32, Reason, &str); 5] = [
+        (&["misbehave", "exit", "0"], 0, Reason::Completed, ""),
+        (&["misbehave", "exit", "7"], 7, Reason::Error, ""),
+        (&["misbehave", "nonsense"], 1, Reason::Error, ""),
+        (&["misbehave", "trap"], 134, Reason::Error, "unreachable"),
+        (&["misbehave", "panic"], 134, Reason::Error, "unreachable"),
+    ];
+    for (args, code, reason, message) in cases {
+        let (exit, printed) = setup.run(&misbehave, args, Limits::default()).await;
+        assert_eq!((exit.code, exit.reason), (code, reason), "{args:?}: {exit:?} {printed}");
+        assert!(exit.message.contains(message), "{args:?}: {exit:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_run_is_exit_code_1() {
+    let setup = setup();
+    let program = setup.wat(&command(1, "i32.const 1")).await;
+    let (exit, _) = setup.run(&program, &[], Limits::default()).await;
+    assert_eq!((exit.code, exit.reason), (1, Reason::Error));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_past_the_limit_is_oom_killed() {
+    for pooling in [true, false] {
+        let setup = setup_with(|config| config.pooling = pooling);
+        let misbehave = setup.sample("misbehave").await;
+        let limits = Limits { memory: Some(48 * MIB), ..Limits::default() };
+        let (exit, printed) = setup.run(&misbehave, &["misbehave", "eat-memory"], limits).await;
+        assert_eq!((exit.code, exit.reason), (137, Reason::OomKilled), "pooling {pooling}: {exit:?}");
+        assert!(exit.message.contains("50331648"), "{exit:?}");
+        assert!(printed.contains("ate 32 MiB") && !printed.contains("ate 48 MiB"), "{printed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_memory_of_all_guests_together_is_bounded() {
+    let setup = setup_with(|config| config.memory = Some(40 * MIB));
+    let misbehave = setup.sample("misbehave").await;
+    let (exit, _) = setup.run(&misbehave, &["misbehave", "eat-memory"], Limits::default()).await;
+    assert_eq!(exit.reason, Reason::OomKilled);
+    assert!(exit.message.contains("the node's"), "{exit:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_is_metered_and_memory_given_back() {
+    let setup = setup();
+    let program = setup.wat(&command(16, SPIN)).await;
+    let (container, _) = setup.start(&program, &[], Limits::default());
+    while container.usage().cpu < Duration::from_millis(50) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(container.usage().memory_bytes, 16 * 65536);
+    container.kill();
+    let exit = ended(&container).await;
+    assert_eq!((exit.code, exit.reason), (137, Reason::Error));
+    while container.usage().memory_bytes > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(container.exited().await, exit, "it can be asked again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cpu_limit_holds_a_spinner_back() {
+    let setup = setup();
+    let program = setup.wat(&command(1, SPIN)).await;
+    let limits = Limits { cpu_millis: Some(100), ..Limits::default() };
+    let (container, _) = setup.start(&program, &[], limits);
+    let begun = std::time::Instant::now();
+    while container.usage().cpu < Duration::from_millis(60) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // 10 ms of burst, then a tenth of the time: 60 ms cannot be had in less than 500 ms, on any machine.
+    let least = Duration::from_millis(450);
+    assert!(begun.elapsed() > least, "{:?} of CPU after {:?}", container.usage().cpu, begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terminating_waits_for_the_grace_period_and_then_kills() {
+    let setup = setup();
+    let program = setup.wat(&command(1, SPIN)).await;
+    let (container, _) = setup.start(&program, &[], Limits::default());
+    container.terminate(Duration::from_millis(50));
+    let exit = ended(&container).await;
+    assert_eq!((exit.code, exit.reason), (137, Reason::Error));
+    assert!(exit.message.contains("grace period"), "{exit:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_container_is_killed() {
+    let setup = setup();
+    let program = setup.wat(&command(1, SPIN)).await;
+    let (container, _) = setup.start(&program, &[], Limits::default());
+    let exited = container.exited();
+    drop(container);
+    let exit = tokio::time::timeout(Duration::from_secs(60), exited).await.unwrap();
+    assert_eq!(exit.code, 137);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spinners_on_every_thread_do_not_stop_a_neighbour() {
+    let setup = setup_with(|config| config.threads = Some(2));
+    let spinner = setup.wat(&command(1, SPIN)).await;
+    let spinners: Vec<_> = (0..6).map(|_| setup.start(&spinner, &[], Limits::default()).0).collect();
+    let counter = setup.sample("misbehave").await;
+    for _ in 0..5 {
+        let (exit, _) = setup.run(&counter, &["misbehave", "exit", "3"], Limits::default()).await;
+        assert_eq!(exit.code, 3);
+    }
+    assert!(spinners.iter().all(|spinner| spinner.usage().cpu > Duration::ZERO));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_core_module_runs_with_the_adapter() {
+    let setup = setup();
+    let program = setup
+        .wat(
+            r#"(module
+                (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+                (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+                (memory (export "memory") 1)
+                (data (i32.const 0) "\08\00\00\00\06\00\00\00hello\n")
+                (func (export "_start")
+                    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 64)))
+                    (call $exit (i32.const 5))))"#,
+        )
+        .await;
+    let (exit, printed) = setup.run(&program, &[], Limits::default()).await;
+    assert_eq!(printed, "hello\n");
+    assert_ne!(exit.code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_import_is_named() {
+    let setup = setup();
+    let text = command(1, "i32.const 0").replacen("(component", r#"(component (import "my:own/thing" (func))"#, 1);
+    let program = setup.wat(&text).await;
+    let config = common::config(Default::default());
+    let Err(StartError::Import { message }) = setup.engine.start(&program, config) else { panic!("it was started") };
+    assert!(message.contains("my:own/thing"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_run_is_refused_with_what_was_found() {
+    let setup = setup();
+    let cases = [
+        ("not wasm".as_bytes().to_vec(), "not WebAssembly"),
+        (vec![], "not WebAssembly"),
+        (wat::parse_str("(component)").unwrap(), "found no exports"),
+        (wat::parse_str(r#"(component (instance $i) (export "my:own/thing" (instance $i)))"#).unwrap(), "my:own/thing"),
+        (wat::parse_str("(module)").unwrap(), "cannot run as a WASI 0.1 command"),
+        (b"\0asm\x0d\0\x01\0garbage".to_vec(), "not valid"),
+    ];
+    for (wasm, expected) in cases {
+        let error: CompileError = setup.engine.compile(&common::digest(&wasm), &wasm).await.err().unwrap();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}

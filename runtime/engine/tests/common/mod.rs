@@ -1,0 +1,175 @@
+//! What the tests of the engine share.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use carob_engine::{Container, ContainerConfig, Engine, EngineConfig, Exit, Limits, Output, Program, Stream};
+use carob_net::{Body, HttpService, Refused};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Empty};
+use tempfile::TempDir;
+
+/// An engine with a cache folder of its own.
+pub struct Setup {
+    pub engine: Engine,
+    pub cache: TempDir,
+}
+
+pub fn setup() -> Setup {
+    setup_with(|_| {})
+}
+
+pub fn setup_with(change: impl FnOnce(&mut EngineConfig)) -> Setup {
+    let cache = tempfile::tempdir().unwrap();
+    let mut config = EngineConfig::new(cache.path());
+    config.instances = Some(64);
+    change(&mut config);
+    Setup { engine: Engine::new(config).unwrap(), cache }
+}
+
+impl Setup {
+    pub async fn wat(&self, text: &str) -> Program {
+        let wasm = wat::parse_str(text).unwrap();
+        self.compile(&wasm).await
+    }
+
+    pub async fn sample(&self, name: &str) -> Program {
+        self.compile(&std::fs::read(samples().join(name).with_extension("wasm")).unwrap()).await
+    }
+
+    pub async fn compile(&self, wasm: &[u8]) -> Program {
+        self.engine.compile(&digest(wasm), wasm).await.unwrap()
+    }
+
+    pub async fn run(&self, program: &Program, args: &[&str], limits: Limits) -> (Exit, String) {
+        let (container, output) = self.start(program, args, limits);
+        (ended(&container).await, output.text())
+    }
+
+    pub fn start(&self, program: &Program, args: &[&str], limits: Limits) -> (Container, Arc<Printed>) {
+        let output = Arc::new(Printed::default());
+        let mut config = config(output.clone());
+        config.args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        config.limits = limits;
+        (self.engine.start(program, config).unwrap(), output)
+    }
+}
+
+/// The folder of the built samples: `CAROB_SAMPLES_DIR`, or those of the repository.
+fn samples() -> PathBuf {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/dist");
+    std::env::var_os("CAROB_SAMPLES_DIR").map_or(built, PathBuf::from)
+}
+
+pub fn digest(wasm: &[u8]) -> String {
+    use sha2::Digest;
+    let hex: String = sha2::Sha256::digest(wasm).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+pub fn config(output: Arc<Printed>) -> ContainerConfig {
+    ContainerConfig {
+        name: "test".into(),
+        args: vec!["test".into()],
+        env: vec![],
+        limits: Limits::default(),
+        output,
+        http_reuse: false,
+    }
+}
+
+/// How the container ended; it fails the test if that takes far too long.
+pub async fn ended(container: &Container) -> Exit {
+    tokio::time::timeout(Duration::from_secs(60), container.exited()).await.expect("the container goes on")
+}
+
+/// Everything that a container printed, both streams.
+#[derive(Default)]
+pub struct Printed(Mutex<Vec<(Stream, u8)>>);
+
+impl Output for Printed {
+    fn write(&self, stream: Stream, bytes: &[u8]) {
+        self.0.lock().unwrap().extend(bytes.iter().map(|byte| (stream, *byte)));
+    }
+}
+
+impl Printed {
+    pub fn text(&self) -> String {
+        self.of(|_| true)
+    }
+
+    pub fn stderr(&self) -> String {
+        self.of(|stream| stream == Stream::Stderr)
+    }
+
+    fn of(&self, wanted: impl Fn(Stream) -> bool) -> String {
+        let bytes = self.0.lock().unwrap();
+        String::from_utf8_lossy(&bytes.iter().filter(|(s, _)| wanted(*s)).map(|(_, b)| *b).collect::<Vec<u8>>()).into()
+    }
+
+    /// Waits until `text` was printed.
+    pub async fn contains(&self, text: &str) {
+        for _ in 0..6000 {
+            if self.text().contains(text) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{text:?} was never printed, but {:?}", self.text());
+    }
+}
+
+pub fn get(path: &str) -> Request<Body> {
+    let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+    Request::get(format!("http://test{path}")).body(body).unwrap()
+}
+
+pub async fn call(service: &Arc<dyn HttpService>, request: Request<Body>) -> Result<Response<Body>, Refused> {
+    let answer = tokio::time::timeout(Duration::from_secs(60), service.call(request)).await;
+    answer.expect("no answer").map_err(|(refused, _)| refused)
+}
+
+/// The status and text of an answer.
+pub async fn read(response: Response<Body>) -> (u16, String) {
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8_lossy(&bytes).into())
+}
+
+/// A 0.2 HTTP handler whose `handle` does `instructions` and, if that ends, returns without a response.
+pub fn handler(pages: u32, instructions: &str) -> String {
+    format!(
+        r#"(component
+            (import "wasi:http/types@0.2.0" (instance $types
+                (export "incoming-request" (type (sub resource)))
+                (export "response-outparam" (type (sub resource)))))
+            (alias export $types "incoming-request" (type $request))
+            (alias export $types "response-outparam" (type $outparam))
+            (core module $module
+                (memory {pages})
+                (func (export "handle") (param i32 i32) {instructions}))
+            (core instance $core (instantiate $module))
+            (func $handle (param "request" (own $request)) (param "response-out" (own $outparam))
+                (canon lift (core func $core "handle")))
+            (instance $handler (export "handle" (func $handle)))
+            (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#
+    )
+}
+
+/// A command whose `run` does `instructions`, which leave 0 (ok) or 1 (error) on the stack.
+pub fn command(pages: u32, instructions: &str) -> String {
+    format!(
+        r#"(component
+            (core module $module
+                (memory {pages})
+                (func (export "run") (result i32) {instructions}))
+            (core instance $core (instantiate $module))
+            (func $run (result (result)) (canon lift (core func $core "run")))
+            (instance $cli (export "run" (func $run)))
+            (export "wasi:cli/run@0.2.0" (instance $cli)))"#
+    )
+}
+
+pub const SPIN: &str = "(loop $again (br $again)) unreachable";
