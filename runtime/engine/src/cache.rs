@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn a_damaged_file_is_removed_and_not_loaded() {
-        let damages: [(&str, fn(&mut Vec<u8>)); 4] = [
+        type Damage = fn(&mut Vec<u8>);
+        let damages: [(&str, Damage); 4] = [
             ("truncated", |bytes| bytes.truncate(bytes.len() / 2)),
             ("empty", |bytes| bytes.clear()),
             ("longer", |bytes| bytes.push(0)),

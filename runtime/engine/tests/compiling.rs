@@ -1,5 +1,7 @@
 //! Programs are compiled once, kept on disk, and never loaded from a damaged file.
 
+#![allow(clippy::unwrap_used, reason = "it is all test code")]
+
 mod common;
 
 use std::fs;

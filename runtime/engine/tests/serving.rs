@@ -208,3 +208,25 @@ async fn what_does_not_drain_is_killed() {
     let (refused, _) = request.await.unwrap().err().unwrap();
     assert!(matches!(refused, Refused::Failed(_)), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_returns_without_a_response_fails_its_request() {
+    let setup = setup();
+    let program = setup.wat(&handler(1, "")).await;
+    let (container, output) = setup.start(&program, &[], Limits::default());
+    let Err(Refused::Failed(why)) = call(&container.http().unwrap(), get("/")).await else { panic!("it was answered") };
+    assert!(why.to_string().contains("without a response"), "{why}");
+    assert_eq!(output.text(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_without_a_host_is_answered() {
+    let setup = setup();
+    for sample in ["hello-http", "hello-http-p3"] {
+        let program = setup.sample(sample).await;
+        let (container, _) = setup.start(&program, &[], Limits::default());
+        let mut request = get("/");
+        *request.uri_mut() = "/path".parse().unwrap();
+        assert_eq!(read(call(&container.http().unwrap(), request).await.unwrap()).await.0, 200, "{sample}");
+    }
+}

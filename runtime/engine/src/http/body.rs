@@ -16,7 +16,8 @@ use super::exchange::Ticket;
 /// A request as the guest gets it.
 pub(super) fn incoming(request: Request<Body>) -> Request<WasiBody> {
     let (mut parts, body) = request.into_parts();
-    if parts.uri.authority().is_none() && !parts.headers.contains_key(HOST) {
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    if parts.uri.authority().is_none() && host.is_none() {
         // WASI requires one; HTTP/1.0 does not.
         parts.uri = with_authority(&parts.uri);
     }

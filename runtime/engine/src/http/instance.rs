@@ -1,4 +1,4 @@
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, Sleep, sleep_until};
+use wasmtime::Store;
 use wasmtime::component::{Accessor, Func};
-use wasmtime::{AsContextMut, Store};
-use wasmtime_wasi_http::WasiHttpView;
-use wasmtime_wasi_http::handler::{Prepared, Proxy};
+use wasmtime_wasi_http::handler::Proxy;
 
+use super::call::Call;
 use super::exchange::Lease;
 use super::queue::{Job, Worker};
 use super::{Shared, body};
@@ -118,14 +118,10 @@ impl Instance<'_> {
         &'a self,
         accessor: &'a Accessor<Host>,
         job: Job,
-    ) -> wasmtime::Result<impl Future<Output = wasmtime::Result<bool>> + 'a> {
+    ) -> wasmtime::Result<impl Future<Output = wasmtime::Result<()>> + 'a> {
         self.accepted.store(true, Ordering::Relaxed);
-        let prepared = accessor.with(|mut store| {
-            let request = body::incoming(job.request);
-            Prepared::new(store.as_context_mut(), self.proxy, request, Host::http, job.reply)
-        })?;
-        // Time-outs are kept outside: while a guest is busy nothing in here is polled.
-        Ok(async move { prepared.run(accessor, pending()).await })
+        let call = Call::new(accessor, self.proxy, body::incoming(job.request), job.reply)?;
+        Ok(call.run(accessor))
     }
 }
 

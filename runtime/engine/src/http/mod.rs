@@ -7,6 +7,7 @@
 //! what nobody waits for.
 
 mod body;
+mod call;
 mod exchange;
 mod instance;
 mod queue;
@@ -96,7 +97,7 @@ impl HttpService for Dispatcher {
 }
 
 async fn answer(shared: Arc<Shared>, request: Request<Body>) -> Result<Response<Body>, Refusal> {
-    let (ticket, mut reply) = shared.queue.push(request)?;
+    let (ticket, mut reply) = shared.queue.push(request).map_err(|refusal| *refusal)?;
     shared.state.requests.fetch_add(1, Ordering::Relaxed);
     shared.clone().start_worker_if_needed();
     if let Ok(replied) = timeout(shared.limits.queue_wait, &mut reply).await {
@@ -112,10 +113,13 @@ async fn answer(shared: Arc<Shared>, request: Request<Body>) -> Result<Response<
     }
 }
 
-async fn respond(ticket: Ticket, replied: Replied) -> Result<Response<Body>, Refusal> {
+async fn respond(mut ticket: Ticket, replied: Replied) -> Result<Response<Body>, Refusal> {
     match replied {
         Ok(Ok(response)) => Ok(body::outgoing(response, ticket)),
-        Ok(Err(error)) => Err(exchange::refusal(error)),
+        Ok(Err(error)) => {
+            ticket.finish();
+            Err(exchange::refusal(error))
+        }
         // The instance ended with this request in it.
         Err(_) => Err((Refused::Failed(ticket.instance_failure().await.into()), None)),
     }

@@ -60,16 +60,16 @@ impl Queue {
     }
 
     /// Appends a request, and wakes a free worker for it.
-    pub(super) fn push(&self, request: Request<Body>) -> Result<(Ticket, Reply), Refusal> {
+    pub(super) fn push(&self, request: Request<Body>) -> Result<(Ticket, Reply), Box<Refusal>> {
         let mut inner = self.inner.lock();
         if inner.closed {
-            return Err((Refused::Closed, Some(request)));
+            return Err(Box::new((Refused::Closed, Some(request))));
         }
         if inner.waiting.len() >= self.most_waiting {
             inner.waiting.retain(|job| !job.exchange.is_gone());
         }
         if inner.waiting.len() >= self.most_waiting {
-            return Err((Refused::Overloaded, Some(request)));
+            return Err(Box::new((Refused::Overloaded, Some(request))));
         }
         let (sender, reply) = oneshot::channel();
         let exchange = Arc::new(Exchange::default());
@@ -267,9 +267,9 @@ mod tests {
     fn a_full_or_closed_queue_gives_the_request_back() {
         let queue = Queue::new(1, 1);
         let _waiting = queue.push(request()).ok().unwrap();
-        assert!(matches!(queue.push(request()), Err((Refused::Overloaded, Some(_)))));
+        assert!(matches!(*queue.push(request()).err().unwrap(), (Refused::Overloaded, Some(_))));
         queue.close();
-        assert!(matches!(queue.push(request()), Err((Refused::Closed, Some(_)))));
+        assert!(matches!(*queue.push(request()).err().unwrap(), (Refused::Closed, Some(_))));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the tests of the engine share.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "it is all test code")]
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -12,16 +13,16 @@ use http_body_util::{BodyExt, Empty};
 use tempfile::TempDir;
 
 /// An engine with a cache folder of its own.
-pub struct Setup {
-    pub engine: Engine,
-    pub cache: TempDir,
+pub(crate) struct Setup {
+    pub(crate) engine: Engine,
+    pub(crate) cache: TempDir,
 }
 
-pub fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     setup_with(|_| {})
 }
 
-pub fn setup_with(change: impl FnOnce(&mut EngineConfig)) -> Setup {
+pub(crate) fn setup_with(change: impl FnOnce(&mut EngineConfig)) -> Setup {
     let cache = tempfile::tempdir().unwrap();
     let mut config = EngineConfig::new(cache.path());
     config.instances = Some(64);
@@ -30,25 +31,25 @@ pub fn setup_with(change: impl FnOnce(&mut EngineConfig)) -> Setup {
 }
 
 impl Setup {
-    pub async fn wat(&self, text: &str) -> Program {
+    pub(crate) async fn wat(&self, text: &str) -> Program {
         let wasm = wat::parse_str(text).unwrap();
         self.compile(&wasm).await
     }
 
-    pub async fn sample(&self, name: &str) -> Program {
+    pub(crate) async fn sample(&self, name: &str) -> Program {
         self.compile(&std::fs::read(samples().join(name).with_extension("wasm")).unwrap()).await
     }
 
-    pub async fn compile(&self, wasm: &[u8]) -> Program {
+    pub(crate) async fn compile(&self, wasm: &[u8]) -> Program {
         self.engine.compile(&digest(wasm), wasm).await.unwrap()
     }
 
-    pub async fn run(&self, program: &Program, args: &[&str], limits: Limits) -> (Exit, String) {
+    pub(crate) async fn run(&self, program: &Program, args: &[&str], limits: Limits) -> (Exit, String) {
         let (container, output) = self.start(program, args, limits);
         (ended(&container).await, output.text())
     }
 
-    pub fn start(&self, program: &Program, args: &[&str], limits: Limits) -> (Container, Arc<Printed>) {
+    pub(crate) fn start(&self, program: &Program, args: &[&str], limits: Limits) -> (Container, Arc<Printed>) {
         let output = Arc::new(Printed::default());
         let mut config = config(output.clone());
         config.args = args.iter().map(|arg| (*arg).to_owned()).collect();
@@ -63,13 +64,13 @@ fn samples() -> PathBuf {
     std::env::var_os("CAROB_SAMPLES_DIR").map_or(built, PathBuf::from)
 }
 
-pub fn digest(wasm: &[u8]) -> String {
+pub(crate) fn digest(wasm: &[u8]) -> String {
     use sha2::Digest;
     let hex: String = sha2::Sha256::digest(wasm).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }
 
-pub fn config(output: Arc<Printed>) -> ContainerConfig {
+pub(crate) fn config(output: Arc<Printed>) -> ContainerConfig {
     ContainerConfig {
         name: "test".into(),
         args: vec!["test".into()],
@@ -81,13 +82,13 @@ pub fn config(output: Arc<Printed>) -> ContainerConfig {
 }
 
 /// How the container ended; it fails the test if that takes far too long.
-pub async fn ended(container: &Container) -> Exit {
+pub(crate) async fn ended(container: &Container) -> Exit {
     tokio::time::timeout(Duration::from_secs(60), container.exited()).await.expect("the container goes on")
 }
 
 /// Everything that a container printed, both streams.
 #[derive(Default)]
-pub struct Printed(Mutex<Vec<(Stream, u8)>>);
+pub(crate) struct Printed(Mutex<Vec<(Stream, u8)>>);
 
 impl Output for Printed {
     fn write(&self, stream: Stream, bytes: &[u8]) {
@@ -96,11 +97,11 @@ impl Output for Printed {
 }
 
 impl Printed {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.of(|_| true)
     }
 
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         self.of(|stream| stream == Stream::Stderr)
     }
 
@@ -110,7 +111,7 @@ impl Printed {
     }
 
     /// Waits until `text` was printed.
-    pub async fn contains(&self, text: &str) {
+    pub(crate) async fn contains(&self, text: &str) {
         for _ in 0..6000 {
             if self.text().contains(text) {
                 return;
@@ -121,25 +122,25 @@ impl Printed {
     }
 }
 
-pub fn get(path: &str) -> Request<Body> {
+pub(crate) fn get(path: &str) -> Request<Body> {
     let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
     Request::get(format!("http://test{path}")).body(body).unwrap()
 }
 
-pub async fn call(service: &Arc<dyn HttpService>, request: Request<Body>) -> Result<Response<Body>, Refused> {
+pub(crate) async fn call(service: &Arc<dyn HttpService>, request: Request<Body>) -> Result<Response<Body>, Refused> {
     let answer = tokio::time::timeout(Duration::from_secs(60), service.call(request)).await;
     answer.expect("no answer").map_err(|(refused, _)| refused)
 }
 
 /// The status and text of an answer.
-pub async fn read(response: Response<Body>) -> (u16, String) {
+pub(crate) async fn read(response: Response<Body>) -> (u16, String) {
     let status = response.status().as_u16();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8_lossy(&bytes).into())
 }
 
 /// A 0.2 HTTP handler whose `handle` does `instructions` and, if that ends, returns without a response.
-pub fn handler(pages: u32, instructions: &str) -> String {
+pub(crate) fn handler(pages: u32, instructions: &str) -> String {
     format!(
         r#"(component
             (import "wasi:http/types@0.2.0" (instance $types
@@ -159,7 +160,7 @@ pub fn handler(pages: u32, instructions: &str) -> String {
 }
 
 /// A command whose `run` does `instructions`, which leave 0 (ok) or 1 (error) on the stack.
-pub fn command(pages: u32, instructions: &str) -> String {
+pub(crate) fn command(pages: u32, instructions: &str) -> String {
     format!(
         r#"(component
             (core module $module
@@ -172,4 +173,4 @@ pub fn command(pages: u32, instructions: &str) -> String {
     )
 }
 
-pub const SPIN: &str = "(loop $again (br $again)) unreachable";
+pub(crate) const SPIN: &str = "(loop $again (br $again)) unreachable";
