@@ -98,3 +98,53 @@ pub(crate) fn decoded_size(object: &Value, pointer: &str) -> usize {
         .map(|(_, value)| value.as_str().map_or(0, |text| if text.len() < 4 { 0 } else { size(text) }))
         .sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn problems(object: Value) -> Vec<String> {
+        ConfigMaps.validate(&object).into_iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect()
+    }
+
+    #[test]
+    fn keys_and_size_are_checked() {
+        assert!(problems(json!({ "data": { "key.name": "v" }, "binaryData": { "b": "AAAA" } })).is_empty());
+        assert!(
+            problems(json!({ "data": { "a b": "v" } }))[0]
+                .starts_with("data[a b]: Invalid value: \"a b\": a valid config key")
+        );
+        let twice = json!({ "data": { "a": "" }, "binaryData": { "a": "" } });
+        assert_eq!(problems(twice), ["data[a]: Invalid value: \"a\": duplicate of key present in binaryData"]);
+        let full = json!({ "data": { "a": "x".repeat(CONTENT_LIMIT) } });
+        assert!(problems(full.clone()).is_empty());
+        let mut over = full;
+        over["binaryData"] = json!({ "b": "AA==" });
+        assert_eq!(problems(over), [": Too long: may not be more than 1048576 bytes"]);
+    }
+
+    #[test]
+    fn an_immutable_map_stays() {
+        let old = json!({ "immutable": true, "data": { "a": "1" } });
+        let cases = [
+            (json!({ "immutable": true, "data": { "a": "2" } }), "data"),
+            (json!({ "data": { "a": "1" } }), "immutable"),
+            (json!({ "immutable": true, "data": { "a": "1" }, "binaryData": { "b": "" } }), "binaryData"),
+        ];
+        for (new, field) in cases {
+            let found = ConfigMaps.validate_update(&new, &old);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert_eq!(found[0].field, field);
+            assert_eq!(found[0].message, "Forbidden: field is immutable when `immutable` is set");
+        }
+        assert_eq!(ConfigMaps.validate_update(&old, &json!({ "data": {} })), []);
+    }
+
+    #[test]
+    fn base64_is_measured_decoded() {
+        for (text, size) in [("", 0), ("YQ==", 1), ("YWI=", 2), ("YWJj", 3), ("=", 0)] {
+            assert_eq!(decoded_size(&json!({ "d": { "a": text } }), "/d"), size, "{text}");
+        }
+    }
+}

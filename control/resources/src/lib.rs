@@ -7,6 +7,7 @@
 //! name). This crate never knows the store, HTTP, users, or other objects than the one at hand. Start reading at
 //! [`Resource`] and [`all`], then open `pods/mod.rs`.
 
+mod address;
 /// Ages and durations as kubectl prints them.
 pub mod age;
 mod all;
@@ -23,6 +24,7 @@ mod names;
 mod namespaces;
 mod nodes;
 mod path;
+mod pod_spec;
 mod pods;
 pub mod quantity;
 mod replicasets;

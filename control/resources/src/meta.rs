@@ -200,3 +200,96 @@ fn finalizer_problems(name: &str, path: &Path, index: usize) -> Vec<Cause> {
 pub fn labels(object: &Value) -> impl Iterator<Item = (&str, &str)> {
     entries(object, "/metadata/labels").map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::all;
+    use serde_json::json;
+
+    fn problems(kind: &str, metadata: Value) -> Vec<String> {
+        let resource = all().iter().find(|resource| resource.kind == kind).unwrap();
+        let found = validate_metadata(resource, &json!({ "metadata": metadata }));
+        found.into_iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect()
+    }
+
+    #[test]
+    fn names_follow_the_kind() {
+        let cases = [
+            ("ConfigMap", "a.b", true),
+            ("Service", "a.b", false),
+            ("Service", "1a", false),
+            ("ConfigMap", "A", false),
+        ];
+        for (kind, name, good) in cases {
+            let found = problems(kind, json!({ "name": name, "namespace": "default" }));
+            assert_eq!(found.is_empty(), good, "{kind} {name}: {found:?}");
+        }
+        assert_eq!(problems("Namespace", json!({ "name": "a.b" })).len(), 1);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        let cases = [
+            (json!({}), "metadata.name: Required value: name or generateName is required"),
+            (
+                json!({ "name": "a", "labels": { "a": "-" } }),
+                "metadata.labels: Invalid value: \"-\": a valid label must be an empty string or consist of",
+            ),
+            (
+                json!({ "name": "a", "annotations": { "/": "" } }),
+                "metadata.annotations: Invalid value: \"/\": prefix part must be non-empty",
+            ),
+            (
+                json!({ "name": "a", "annotations": { "a": "x".repeat(ANNOTATIONS_LIMIT) } }),
+                "metadata.annotations: Too long: may not be more than 262144 bytes",
+            ),
+            (
+                json!({ "name": "a", "finalizers": ["mine"] }),
+                "metadata.finalizers[0]: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully qualified",
+            ),
+            (
+                json!({ "name": "a", "ownerReferences": [{ "apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "" }] }),
+                "metadata.ownerReferences[0].uid: Invalid value: \"\": must not be empty",
+            ),
+            (
+                json!({ "name": "a", "generateName": "B-" }),
+                "metadata.generateName: Invalid value: \"B-\": a lowercase RFC 1123",
+            ),
+        ];
+        for (mut metadata, expected) in cases {
+            metadata["namespace"] = json!("default");
+            let found = problems("ConfigMap", metadata);
+            assert!(found[0].starts_with(expected), "{found:?}");
+        }
+        assert_eq!(
+            problems("Node", json!({ "name": "a", "namespace": "b" })),
+            ["metadata.namespace: Forbidden: not allowed on this type"]
+        );
+    }
+
+    #[test]
+    fn generated_names_keep_within_the_limit() {
+        let name = generated_name("web-");
+        assert!(name.starts_with("web-") && name.len() == 9, "{name}");
+        assert!(name[4..].bytes().all(|byte| SUFFIX_ALPHABET.contains(&byte)), "{name}");
+        assert_eq!(generated_name(&"a".repeat(100)).len(), GENERATED_LIMIT);
+        assert!(generated_name(&"é".repeat(100)).len() <= GENERATED_LIMIT);
+        assert!(problems("Pod", json!({ "name": "web-a", "generateName": "web-", "namespace": "a" })).is_empty());
+    }
+
+    #[test]
+    fn what_names_an_object_stays() {
+        let old = json!({ "metadata": { "name": "a", "uid": "1", "deletionTimestamp": "t", "finalizers": ["x/y"] } });
+        let mut new = old.clone();
+        new["metadata"]["uid"] = json!("2");
+        new["metadata"]["finalizers"] = json!(["x/y", "x/z"]);
+        let found = validate_metadata_update(&new, &old);
+        assert_eq!(found[0].message, "Invalid value: \"2\": field is immutable");
+        assert_eq!(
+            found[1].message,
+            "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{\"x/z\"}"
+        );
+        assert_eq!(validate_metadata_update(&old, &old), []);
+    }
+}

@@ -1,7 +1,7 @@
 //! Namespaces.
 
 use crate::cause::Causes;
-use crate::json::{at, is_empty, list, section, set, text};
+use crate::json::{at, fill_text, is_empty, list, section, set, text};
 use crate::names;
 use crate::resource::{Resource, Scope, Subresource};
 use crate::strategy::carry_over;
@@ -44,7 +44,7 @@ impl Strategy for Namespaces {
             set(labels, NAME_LABEL, name);
         }
         if let Some(status) = section(namespace, "status") {
-            crate::json::fill_text(status, "phase", "Active");
+            fill_text(status, "phase", "Active");
         }
     }
 
@@ -106,5 +106,37 @@ impl Strategy for Namespaces {
 
     fn selectable_fields(&self, namespace: &Value) -> Vec<(&'static str, String)> {
         vec![("status.phase", text(namespace, "/status/phase").to_owned())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_namespace_is_labelled_and_held() {
+        let mut namespace = json!({ "metadata": { "name": "a" } });
+        Namespaces.default(&mut namespace);
+        Namespaces.prepare_create(&mut namespace, Timestamp::UNIX_EPOCH);
+        assert_eq!(namespace["metadata"]["labels"][NAME_LABEL], "a");
+        assert_eq!(namespace["spec"]["finalizers"], json!(["kubernetes"]));
+        assert_eq!(namespace["status"]["phase"], "Active");
+    }
+
+    #[test]
+    fn the_phase_follows_the_deletion() {
+        let living = json!({ "status": { "phase": "Terminating" } });
+        let dying = json!({ "metadata": { "deletionTimestamp": "t" }, "status": { "phase": "Active" } });
+        for namespace in [living, dying] {
+            assert_eq!(Namespaces.validate_status(&namespace, &namespace).len(), 1, "{namespace}");
+        }
+    }
+
+    #[test]
+    fn an_update_leaves_the_finalizers_alone() {
+        let old = json!({ "spec": { "finalizers": ["kubernetes"] }, "status": { "phase": "Active" } });
+        let mut new = json!({ "spec": {} });
+        Namespaces.prepare_update(&mut new, &old);
+        assert_eq!(new, old);
     }
 }

@@ -119,3 +119,36 @@ fn check_type(object: &Value, found: &mut Causes) {
         found.push(Cause::required(&Path::new("metadata").child("annotations").key(TOKEN_ACCOUNT), ""));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn plain_text_becomes_data() {
+        let mut secret = json!({ "data": { "a": "YQ==", "b": "Yg==" }, "stringData": { "a": "new" } });
+        Secrets.default(&mut secret);
+        assert_eq!(secret, json!({ "type": "Opaque", "data": { "a": "bmV3", "b": "Yg==" } }));
+    }
+
+    #[test]
+    fn types_demand_their_keys() {
+        let cases = [
+            (json!({ "type": "kubernetes.io/tls", "data": { "tls.crt": "" } }), "data[tls.key]"),
+            (json!({ "type": "kubernetes.io/basic-auth" }), "data[username]"),
+            (json!({ "type": TOKEN_TYPE }), "metadata.annotations[kubernetes.io/service-account.name]"),
+            (json!({ "type": "Opaque", "data": { "a": "?" } }), "data[a]"),
+        ];
+        for (secret, field) in cases {
+            assert_eq!(Secrets.validate(&secret)[0].field, field, "{secret}");
+        }
+        assert_eq!(Secrets.validate(&json!({ "type": "Opaque", "data": { "a": "YQ==" } })), []);
+    }
+
+    #[test]
+    fn the_type_stays() {
+        let (old, new) = (json!({ "type": "Opaque" }), json!({ "type": "other" }));
+        assert_eq!(Secrets.validate_update(&new, &old)[0].message, "Invalid value: \"other\": field is immutable");
+    }
+}

@@ -5,6 +5,9 @@ use crate::{Column, Resource, age};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+/// So many items of a long list are shown.
+const SHOWN: usize = 3;
+
 /// What of each object comes with its row (`includeObject`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Include {
@@ -72,6 +75,15 @@ pub(crate) fn age_cell(object: &Value, now: Timestamp) -> Value {
 pub(crate) fn join_containers(spec: &Value, field: &str) -> Value {
     let pointer = format!("/{field}");
     list(spec, "/containers").iter().map(|container| text(container, &pointer)).collect::<Vec<_>>().join(",").into()
+}
+
+/// The first few of many, as kubectl shows them: `a,b,c + 2 more...`.
+pub(crate) fn shorten(all: Vec<String>) -> String {
+    let shown = all[..all.len().min(SHOWN)].join(",");
+    match all.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} + {more} more..."),
+    }
 }
 
 fn name_and_age(object: &Value, _now: Timestamp) -> Vec<Value> {

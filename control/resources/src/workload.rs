@@ -1,9 +1,10 @@
 //! What the resources that make Pods from a template have in common.
 
+use crate::cause::Causes;
 use crate::json::{at, int, list, text};
-use crate::selector::LabelSelector;
+use crate::selector::{LabelSelector, validate_label_selector};
 use crate::table::{AGE, NAME, age_cell, join_containers, name};
-use crate::{Column, Subresource};
+use crate::{Cause, Column, Path, Subresource};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -59,4 +60,38 @@ pub(crate) fn selector_text(selector: &Value) -> String {
 /// The condition of this type in `status.conditions`.
 pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
     list(object, "/status/conditions").iter().find(|condition| text(condition, "/type") == kind)
+}
+
+/// Refuses numbers below zero.
+pub(crate) fn check_counts(object: &Value, fields: &[&str], found: &mut Causes) {
+    for field in fields {
+        let value = int(object, &format!("/spec/{field}"));
+        if let Some(value) = value.filter(|value| *value < 0) {
+            let path = Path::new("spec").child(field);
+            found.push(Cause::invalid(&path, value, "must be greater than or equal to 0"));
+        }
+    }
+}
+
+/// What is wrong with the `spec.selector` of a Deployment or ReplicaSet.
+pub(crate) fn check_selector(object: &Value, found: &mut Causes) {
+    let path = Path::new("spec.selector");
+    let selector = at(object, "/spec/selector");
+    if selector.is_null() {
+        found.push(Cause::required(&path, ""));
+        return;
+    }
+    found.extend(validate_label_selector(selector, &path));
+    if LabelSelector::from_json(selector).is_none_or(|selector| selector.is_empty()) {
+        found.push(Cause::invalid(&path, selector.clone(), "empty selector is invalid for deployment"));
+    }
+}
+
+/// What is wrong with changing the selector of a Deployment or ReplicaSet.
+pub(crate) fn check_selector_kept(new: &Value, old: &Value) -> Vec<Cause> {
+    let (wanted, held) = (at(new, "/spec/selector"), at(old, "/spec/selector"));
+    if wanted == held {
+        return Vec::new();
+    }
+    vec![Cause::invalid(&Path::new("spec.selector"), wanted.clone(), "field is immutable")]
 }

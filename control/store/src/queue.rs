@@ -35,6 +35,13 @@ impl Work {
     pub(crate) fn is_empty(&self) -> bool {
         self.transactions.is_empty() && self.compactions.is_empty()
     }
+
+    /// Adds what came later.
+    pub(crate) fn extend(&mut self, later: Work) {
+        self.transactions.extend(later.transactions);
+        self.compactions.extend(later.compactions);
+        self.closed |= later.closed;
+    }
 }
 
 /// Many put, one takes.

@@ -1,5 +1,7 @@
 //! The store in one file, by redb.
 
+#[cfg(test)]
+mod crash;
 mod holder;
 mod log;
 mod open;

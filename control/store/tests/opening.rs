@@ -20,6 +20,14 @@ fn a_second_open_says_who_holds_the_file() {
     assert!(matches!(&error, OpenError::Held { holder, .. } if holder == "this process already"), "{error}");
 }
 
+#[tokio::test]
+async fn what_a_crash_left_of_a_creation_is_no_obstacle() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("store.new"), "half a store").unwrap();
+    common::redb(&dir).write(vec![put("/a", "1")]).await.unwrap();
+    assert!(common::redb(&dir).get(b"/a").await.unwrap().is_some());
+}
+
 #[test]
 fn a_directory_is_not_a_store() {
     let dir = tempfile::tempdir().unwrap();
@@ -41,6 +49,7 @@ fn only_the_owner_may_read_the_file() {
     let _store = common::redb(&dir);
     let mode = fs::metadata(dir.path().join("store")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left in the directory");
 }
 
 #[test]

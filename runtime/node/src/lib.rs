@@ -1,1 +1,31 @@
 //! Turns a Pod on paper into a running Pod, and reports what is true.
+//!
+//! The node is an ordinary client of the API, as a kubelet is: it registers itself, runs the Pods that are bound to it,
+//! reports their status and serves the kubelet's HTTP API. It never knows the store, the API server's insides, or
+//! wasmtime: containers are run by whatever is behind its runtime trait.
+//!
+//! Start reading at [`Node`]; then at `pods`, where a Pod's life is decided (`plan`, `status`: both pure) and carried out
+//! (`worker`).
+//!
+//! What differs from a kubelet, because a container is a WebAssembly file:
+//! - A file has no entry point to replace: `command` and `args` together are the arguments, with the program's name in
+//!   front; without a `command` that name is the container's.
+//! - A container that serves HTTP answers at its Pod's address on every `containerPort` it declares, or on 8080 if it
+//!   declares none.
+//! - There is no registry yet: an image has to be in the node's own store, under its name, also with `imagePullPolicy`
+//!   `Always`.
+//! - WASI has no signals: a command that is told to end goes on until its grace is over. A server stops taking requests.
+
+mod api;
+mod clock;
+pub mod images;
+mod ip;
+mod logs;
+mod node;
+mod pods;
+mod quantity;
+mod registration;
+mod runtime;
+
+pub use ip::{Cidr, CidrError};
+pub use node::{Node, NodeConfig};

@@ -73,7 +73,7 @@ impl Strategy for CoreEvents {
     }
 
     fn selectable_fields(&self, event: &Value) -> Vec<(&'static str, String)> {
-        selectable_fields(event)
+        core_fields(event)
     }
 }
 
@@ -111,7 +111,7 @@ impl Strategy for Events {
     }
 
     fn selectable_fields(&self, event: &Value) -> Vec<(&'static str, String)> {
-        selectable_fields(&as_core(event))
+        select(event, FIELDS)
     }
 }
 
@@ -167,25 +167,46 @@ fn source(event: &Value) -> String {
     }
 }
 
-fn selectable_fields(event: &Value) -> Vec<(&'static str, String)> {
+/// What core events can be chosen by, and where it stands.
+const CORE_FIELDS: &[(&str, &str)] = &[
+    ("involvedObject.kind", "/involvedObject/kind"),
+    ("involvedObject.namespace", "/involvedObject/namespace"),
+    ("involvedObject.name", "/involvedObject/name"),
+    ("involvedObject.uid", "/involvedObject/uid"),
+    ("involvedObject.apiVersion", "/involvedObject/apiVersion"),
+    ("involvedObject.resourceVersion", "/involvedObject/resourceVersion"),
+    ("involvedObject.fieldPath", "/involvedObject/fieldPath"),
+    ("reason", "/reason"),
+    ("reportingComponent", "/reportingComponent"),
+    ("type", "/type"),
+];
+
+/// What events of `events.k8s.io` can be chosen by, and where it stands.
+const FIELDS: &[(&str, &str)] = &[
+    ("regarding.kind", "/regarding/kind"),
+    ("regarding.namespace", "/regarding/namespace"),
+    ("regarding.name", "/regarding/name"),
+    ("regarding.uid", "/regarding/uid"),
+    ("regarding.apiVersion", "/regarding/apiVersion"),
+    ("regarding.resourceVersion", "/regarding/resourceVersion"),
+    ("regarding.fieldPath", "/regarding/fieldPath"),
+    ("reason", "/reason"),
+    ("reportingController", "/reportingController"),
+    ("type", "/type"),
+];
+
+fn select(event: &Value, fields: &'static [(&'static str, &'static str)]) -> Vec<(&'static str, String)> {
+    fields.iter().map(|(field, pointer)| (*field, text(event, pointer).to_owned())).collect()
+}
+
+fn core_fields(event: &Value) -> Vec<(&'static str, String)> {
     let source = match text(event, "/source/component") {
         "" => text(event, "/reportingComponent"),
         component => component,
     };
-    let of = |pointer| text(event, pointer).to_owned();
-    vec![
-        ("involvedObject.kind", of("/involvedObject/kind")),
-        ("involvedObject.namespace", of("/involvedObject/namespace")),
-        ("involvedObject.name", of("/involvedObject/name")),
-        ("involvedObject.uid", of("/involvedObject/uid")),
-        ("involvedObject.apiVersion", of("/involvedObject/apiVersion")),
-        ("involvedObject.resourceVersion", of("/involvedObject/resourceVersion")),
-        ("involvedObject.fieldPath", of("/involvedObject/fieldPath")),
-        ("reason", of("/reason")),
-        ("reportingComponent", of("/reportingComponent")),
-        ("source", source.to_owned()),
-        ("type", of("/type")),
-    ]
+    let mut fields = select(event, CORE_FIELDS);
+    fields.push(("source", source.to_owned()));
+    fields
 }
 
 #[cfg(test)]
@@ -212,6 +233,11 @@ mod tests {
         let mut served = event();
         Events.to_served(&mut served);
         assert_eq!(json!(Events.cells(&served, now)), expected);
-        assert_eq!(Events.selectable_fields(&served), CoreEvents.selectable_fields(&event()));
+        let chosen = |fields: Vec<(&str, String)>, field: &str| {
+            fields.iter().find(|(name, _)| *name == field).unwrap().1.clone()
+        };
+        assert_eq!(chosen(Events.selectable_fields(&served), "regarding.name"), "web-1");
+        assert_eq!(chosen(CoreEvents.selectable_fields(&event()), "involvedObject.name"), "web-1");
+        assert_eq!(chosen(CoreEvents.selectable_fields(&event()), "source"), "kubelet");
     }
 }

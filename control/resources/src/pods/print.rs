@@ -66,6 +66,9 @@ impl<'a> Summary<'a> {
             summary.reason = "SchedulingGated".to_owned();
         }
         let initializing = summary.read_init_containers(pod);
+        if !initializing {
+            summary.forget_finished_init_containers(pod);
+        }
         if !initializing || condition(pod, "Initialized").is_some_and(|c| text(c, "/status") == "True") {
             summary.read_containers(pod);
         }
@@ -76,13 +79,11 @@ impl<'a> Summary<'a> {
     /// Answers whether an init container has still something to do.
     fn read_init_containers(&mut self, pod: &'a Value) -> bool {
         let declared = list(pod, "/spec/initContainers");
-        let sidecar =
-            |name: &str| declared.iter().any(|c| text(c, "/name") == name && text(c, "/restartPolicy") == "Always");
         self.total += declared.iter().filter(|c| text(c, "/restartPolicy") == "Always").count();
         let mut initializing = false;
         for (index, status) in list(pod, "/status/initContainerStatuses").iter().enumerate() {
             self.count_restarts(status);
-            let is_sidecar = sidecar(text(status, "/name"));
+            let is_sidecar = is_sidecar(pod, status);
             if is_sidecar && flag(status, "/ready") {
                 self.ready += 1;
             }
@@ -93,6 +94,14 @@ impl<'a> Summary<'a> {
             initializing = true;
         }
         initializing
+    }
+
+    /// Once all are done, only the restarts of init containers that stay are counted.
+    fn forget_finished_init_containers(&mut self, pod: &'a Value) {
+        (self.restarts, self.last_restart) = (0, "");
+        for status in list(pod, "/status/initContainerStatuses").iter().filter(|status| is_sidecar(pod, status)) {
+            self.count_restarts(status);
+        }
     }
 
     fn read_containers(&mut self, pod: &'a Value) {
@@ -134,6 +143,12 @@ impl<'a> Summary<'a> {
         }
         format!("{} ({} ago)", self.restarts, age::since(self.last_restart, now))
     }
+}
+
+/// Whether this is the status of an init container that stays.
+fn is_sidecar(pod: &Value, status: &Value) -> bool {
+    let name = text(status, "/name");
+    list(pod, "/spec/initContainers").iter().any(|c| text(c, "/name") == name && text(c, "/restartPolicy") == "Always")
 }
 
 fn is_initialized(status: &Value, is_sidecar: bool) -> bool {

@@ -243,3 +243,64 @@ impl Parser<'_> {
         SelectorError(format!("unable to parse requirement: found '{}', expected: {expected}", self.rest))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn requirements_choose_objects() {
+        let labels = json!({ "app": "web", "env": "prod", "canary": "", "weight": "5" });
+        let cases = [
+            ("", true),
+            ("app=web", true),
+            ("app == web , env!=dev", true),
+            ("app!=web", false),
+            ("zone!=a", true),
+            ("env in (dev, prod)", true),
+            ("env in (dev)", false),
+            ("env notin (dev,test),app", true),
+            ("zone notin (a)", true),
+            ("canary", true),
+            ("canary=", true),
+            ("!canary", false),
+            ("!zone", true),
+            ("weight>4,weight<6", true),
+            ("weight>5", false),
+            ("app>1", false),
+            ("app in (web),!zone,env!=dev", true),
+            ("in in (a)", false),
+        ];
+        for (text, selected) in cases {
+            let selector = LabelSelector::parse(text).unwrap();
+            assert_eq!(selector.matches_json(&labels), selected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_selector_is_refused() {
+        for text in
+            ["a=b=c", "a in", "a in (", "a in b", "a,", ",a", "a b", "-a=b", "a=-", "!", "a>x", "a in (b", "(a)", "a!b"]
+        {
+            assert!(LabelSelector::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_text_form_reads_back() {
+        let selector = json!({
+            "matchLabels": { "app": "web" },
+            "matchExpressions": [
+                { "key": "env", "operator": "In", "values": ["a", "b"] },
+                { "key": "zone", "operator": "NotIn", "values": ["x"] },
+                { "key": "canary", "operator": "Exists" },
+                { "key": "old", "operator": "DoesNotExist" },
+            ],
+        });
+        let selector = LabelSelector::from_json(&selector).unwrap();
+        assert_eq!(selector.to_string(), "app=web,env in (a,b),zone!=x,canary,!old");
+        assert_eq!(LabelSelector::parse(&selector.to_string()).unwrap(), selector);
+        assert_eq!(LabelSelector::from_json(&Value::Null), None);
+    }
+}

@@ -25,9 +25,38 @@ pub(super) struct Opened {
 
 /// Opens the log in the file at `path`, and creates it if there is none.
 pub(super) fn file(path: &Path, options: &Options) -> Result<Opened, OpenError> {
+    if path.exists() {
+        return existing(path, options);
+    }
+    create(path, options)
+}
+
+fn existing(path: &Path, options: &Options) -> Result<Opened, OpenError> {
     let file = regular_file(path)?;
     let opened = FileBackend::new(file).map_err(redb::Error::from).and_then(|backend| on(backend, options));
     opened.map_err(|error| describe(path, error))
+}
+
+/// Makes the file under another name first: a crash halfway through must not leave one that is no store.
+fn create(path: &Path, options: &Options) -> Result<Opened, OpenError> {
+    let unfinished = path.with_added_extension("new");
+    let failed = |source| OpenError::Io { path: path.to_owned(), source };
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let opened = existing(&unfinished, options)?;
+    put_in_place(&unfinished, path).map_err(failed)?;
+    Ok(opened)
+}
+
+fn put_in_place(unfinished: &Path, path: &Path) -> io::Result<()> {
+    File::open(unfinished)?.sync_all()?;
+    fs::rename(unfinished, path)?;
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => File::open(dir)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
 }
 
 /// Opens the log on `backend`.

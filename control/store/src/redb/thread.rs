@@ -60,16 +60,17 @@ impl<L: Log> Thread<L> {
         }
     }
 
-    fn work(&mut self, work: Work) {
+    fn work(&mut self, mut work: Work) {
+        let came = work.transactions.len();
+        if came > 0 && came < self.crowd {
+            self.queue.gather(self.crowd - came, PATIENCE.min(self.took / 4));
+            work.extend(self.queue.take(Some(Instant::now())));
+        }
         for compaction in work.compactions {
             // Whoever asked may have gone.
             let _ = compaction.answer.send(self.writer.compact(compaction.before));
         }
         let mut transactions = work.transactions;
-        if self.crowd > transactions.len() {
-            self.queue.gather(self.crowd - transactions.len(), PATIENCE.min(self.took / 4));
-            transactions.extend(self.queue.take(Some(Instant::now())).transactions);
-        }
         while !transactions.is_empty() {
             let rest = transactions.split_off(transactions.len().min(BATCH));
             self.commit(transactions);

@@ -1,0 +1,127 @@
+use super::env::{check_env, check_env_from};
+use super::handlers::{check_lifecycle, check_probes};
+use super::mounts::check_mounts;
+use super::ports::check_ports;
+use super::resources::check_resources;
+use super::spec::{check_choice, check_security};
+use crate::cause::Causes;
+use crate::json::{at, flag, has, int, list, text};
+use crate::names;
+use crate::{Cause, Path};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+const PULL_POLICIES: &[&str] = &["Always", "IfNotPresent", "Never"];
+const MESSAGE_POLICIES: &[&str] = &["FallbackToLogsOnError", "File"];
+
+/// Checks all containers of a spec; `volumes` are the names that may be mounted.
+pub(super) fn check_containers(spec: &Value, volumes: &BTreeSet<&str>, path: &Path, found: &mut Causes) {
+    let host_network = flag(spec, "/hostNetwork");
+    let mut names = BTreeSet::new();
+    check_unique_host_ports(list(spec, "/containers"), &path.child("containers"), found);
+    let containers = list(spec, "/containers");
+    if containers.is_empty() {
+        found.push(Cause::required(&path.child("containers"), ""));
+    }
+    for (field, list) in [("containers", containers), ("initContainers", list(spec, "/initContainers"))] {
+        for (index, container) in list.iter().enumerate() {
+            let path = path.child(field).index(index);
+            check_name(container, &mut names, &path, found);
+            check_container(container, volumes, &path, found);
+            check_restart_policy(container, &path, found);
+            if field == "initContainers" {
+                check_init(container, &path, found);
+            }
+            if host_network {
+                check_host_ports(container, &path, found);
+            }
+        }
+    }
+}
+
+fn check_name<'a>(container: &'a Value, names: &mut BTreeSet<&'a str>, path: &Path, found: &mut Causes) {
+    let name = text(container, "/name");
+    let path = path.child("name");
+    if name.is_empty() {
+        found.push(Cause::required(&path, ""));
+        return;
+    }
+    found.invalid_each(&path, name, names::dns1123_label(name));
+    if !names.insert(name) {
+        found.push(Cause::duplicate(&path, name));
+    }
+}
+
+fn check_container(container: &Value, volumes: &BTreeSet<&str>, path: &Path, found: &mut Causes) {
+    let image = text(container, "/image");
+    if image.is_empty() {
+        found.push(Cause::required(&path.child("image"), ""));
+    } else if image.trim() != image {
+        found.push(Cause::invalid(&path.child("image"), image, "must not have leading or trailing whitespace"));
+    }
+    check_choice(container, "imagePullPolicy", PULL_POLICIES, path, found);
+    check_choice(container, "terminationMessagePolicy", MESSAGE_POLICIES, path, found);
+    check_ports(list(container, "/ports"), &path.child("ports"), found);
+    check_env(list(container, "/env"), &path.child("env"), found);
+    check_env_from(list(container, "/envFrom"), &path.child("envFrom"), found);
+    check_mounts(list(container, "/volumeMounts"), volumes, &path.child("volumeMounts"), found);
+    check_resources(at(container, "/resources"), &path.child("resources"), found);
+    check_probes(container, path, found);
+    check_lifecycle(container, &path.child("lifecycle"), found);
+    check_security(at(container, "/securityContext"), &path.child("securityContext"), found);
+    check_privileges(container, &path.child("securityContext"), found);
+}
+
+fn check_restart_policy(container: &Value, path: &Path, found: &mut Causes) {
+    if has(container, "/restartPolicy") {
+        let policy = text(container, "/restartPolicy");
+        found.one_of(&path.child("restartPolicy"), policy, &["Always", "Never", "OnFailure"]);
+    }
+}
+
+/// An init container that does not stay has nothing to probe.
+fn check_init(container: &Value, path: &Path, found: &mut Causes) {
+    if text(container, "/restartPolicy") == "Always" {
+        return;
+    }
+    for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
+        if has(container, &format!("/{field}")) {
+            let detail = "may not be set for init containers without restartPolicy=Always";
+            found.push(Cause::forbidden(&path.child(field), detail));
+        }
+    }
+}
+
+fn check_host_ports(container: &Value, path: &Path, found: &mut Causes) {
+    for (index, port) in list(container, "/ports").iter().enumerate() {
+        let (inside, outside) = (int(port, "/containerPort").unwrap_or(0), int(port, "/hostPort").unwrap_or(0));
+        if inside != outside {
+            let path = path.child("ports").index(index).child("hostPort");
+            found.push(Cause::invalid(&path, outside, "must match `containerPort` when `hostNetwork` is true"));
+        }
+    }
+}
+
+/// No two containers of a Pod that run side by side can have the same port of the host.
+fn check_unique_host_ports(containers: &[Value], path: &Path, found: &mut Causes) {
+    let mut taken = BTreeSet::new();
+    for (index, container) in containers.iter().enumerate() {
+        for (port_index, port) in list(container, "/ports").iter().enumerate() {
+            let number = int(port, "/hostPort").unwrap_or(0);
+            let place = (text(port, "/hostIP"), text(port, "/protocol"), number);
+            if number != 0 && !taken.insert(place) {
+                let path = path.index(index).child("ports").index(port_index).child("hostPort");
+                let (ip, protocol, number) = place;
+                found.push(Cause::duplicate(&path, format!("{protocol}/{ip}/{number}")));
+            }
+        }
+    }
+}
+
+fn check_privileges(container: &Value, path: &Path, found: &mut Causes) {
+    let escalation = at(container, "/securityContext/allowPrivilegeEscalation").as_bool();
+    if escalation == Some(false) && flag(container, "/securityContext/privileged") {
+        let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
+        found.push(Cause::invalid(path, at(container, "/securityContext").clone(), detail));
+    }
+}

@@ -1,0 +1,22 @@
+//! The rules of a Pod's `spec`, whether it stands in a Pod or in a template.
+
+mod affinity;
+mod containers;
+mod defaults;
+mod env;
+mod handlers;
+mod mounts;
+mod ports;
+mod resources;
+mod scheduling;
+mod spec;
+mod template;
+mod tolerations;
+mod volumes;
+
+pub(crate) use defaults::default_spec;
+pub(crate) use ports::{check_protocol, invalid_number};
+pub(crate) use resources::{canonical_quantities, default_requests, qos_class};
+pub(crate) use spec::validate_spec;
+pub(crate) use template::{default_template, validate_template};
+pub(crate) use tolerations::check_taint_effect;

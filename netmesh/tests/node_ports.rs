@@ -1,0 +1,183 @@
+//! Node ports from the outside: what a client at the host's port sees while Services and endpoints change.
+
+#![allow(clippy::unwrap_used, reason = "this is a test")]
+
+mod support;
+
+use std::io::ErrorKind;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use http::StatusCode;
+use support::{Cluster, FakeEndpoint, HttpClient, free_port, http1_client, http2_client, summary, text};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+#[tokio::test]
+async fn a_request_reaches_a_ready_endpoint_by_either_version_of_http() {
+    let cluster = Cluster::start();
+    let _first = cluster.endpoint(1, FakeEndpoint::named("first"));
+    cluster.api.ready(&[1]);
+
+    assert_eq!(cluster.answers(StatusCode::OK).await, "first");
+    let response = http2_client().get(cluster.url().parse().unwrap()).await.unwrap();
+    assert_eq!(response.version(), http::Version::HTTP_2);
+    assert_eq!(text(response).await, "first");
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_ready_endpoint_the_port_answers_503() {
+    let cluster = Cluster::start();
+    let _unready = cluster.endpoint(1, FakeEndpoint::named("not listed"));
+    assert_eq!(
+        cluster.answers(StatusCode::SERVICE_UNAVAILABLE).await,
+        "Service default/web port http has no ready endpoint\n"
+    );
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_update_loses_no_request() {
+    const CLIENTS: usize = 8;
+    const ROLLOUTS: u8 = 40;
+    let cluster = Cluster::start();
+    let mut serving = vec![cluster.endpoint(0, FakeEndpoint::named("0"))];
+    cluster.api.ready(&[0]);
+    cluster.answers(StatusCode::OK).await;
+
+    let load = Load::start(CLIENTS, cluster.url());
+    for generation in 1..=ROLLOUTS {
+        serving.push(cluster.endpoint(generation, FakeEndpoint::named(generation.to_string())));
+        // The worst order: the old endpoint is closed before the table hears of the new one.
+        let (old, registration) = serving.remove(0);
+        old.close();
+        if generation % 2 == 0 {
+            drop(registration);
+        }
+        cluster.api.ready(&[generation]);
+        load.progress(2 * CLIENTS).await;
+    }
+    let (answered, failures) = load.finish().await;
+    assert_eq!(failures, Vec::<String>::new(), "of {answered} requests");
+    cluster.stop().await;
+}
+
+/// Clients that ask without pause.
+struct Load {
+    answered: Arc<AtomicUsize>,
+    enough: Arc<AtomicBool>,
+    clients: Vec<tokio::task::JoinHandle<Vec<String>>>,
+}
+
+impl Load {
+    fn start(clients: usize, url: String) -> Self {
+        let (answered, enough) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let client = |_| tokio::spawn(ask(http1_client(), url.clone(), answered.clone(), enough.clone()));
+        Self { clients: (0..clients).map(client).collect(), answered, enough }
+    }
+
+    /// Waits until so many more have been answered.
+    async fn progress(&self, requests: usize) {
+        let goal = self.answered.load(Ordering::SeqCst) + requests;
+        while self.answered.load(Ordering::SeqCst) < goal && self.clients.iter().all(|client| !client.is_finished()) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn finish(self) -> (usize, Vec<String>) {
+        self.enough.store(true, Ordering::SeqCst);
+        let failures = futures::future::join_all(self.clients).await.into_iter().flat_map(Result::unwrap).collect();
+        (self.answered.load(Ordering::SeqCst), failures)
+    }
+}
+
+/// Ends at the first failure, with what it was.
+async fn ask(client: HttpClient, url: String, answered: Arc<AtomicUsize>, enough: Arc<AtomicBool>) -> Vec<String> {
+    while !enough.load(Ordering::SeqCst) {
+        match client.get(url.parse().unwrap()).await {
+            Ok(response) if response.status() == StatusCode::OK => drop(text(response).await),
+            Ok(response) => return vec![format!("{}: {}", response.status(), text(response).await)],
+            Err(error) => return vec![format!("{error:?}")],
+        }
+        answered.fetch_add(1, Ordering::SeqCst);
+    }
+    vec![]
+}
+
+#[tokio::test]
+async fn a_port_in_use_becomes_an_event_and_is_taken_when_it_is_free() {
+    let squatter = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let mut cluster = Cluster::start_at(squatter.local_addr().unwrap().port());
+    let _endpoint = cluster.endpoint(1, FakeEndpoint::named("at last"));
+    cluster.api.ready(&[1]);
+
+    let event = cluster.api.events.recv().await.unwrap();
+    assert_eq!(summary(&event), ("NodePortUnavailable".into(), "Service/web".into()));
+    drop(squatter);
+    assert_eq!(cluster.answers(StatusCode::OK).await, "at last");
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_port_closes_with_its_service_and_opens_elsewhere() {
+    let mut cluster = Cluster::start();
+    let _endpoint = cluster.endpoint(1, FakeEndpoint::named("here"));
+    cluster.api.ready(&[1]);
+    cluster.answers(StatusCode::OK).await;
+
+    let old = cluster.node_port;
+    cluster.api.service_gone(old);
+    while !refused(old).await {
+        tokio::task::yield_now().await;
+    }
+    cluster.node_port = free_port();
+    cluster.api.service(cluster.node_port);
+    assert_eq!(cluster.answers(StatusCode::OK).await, "here");
+    cluster.stop().await;
+}
+
+async fn refused(port: u16) -> bool {
+    let connected = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await;
+    connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
+#[tokio::test]
+async fn shutdown_takes_nothing_new_and_finishes_what_is_under_way() {
+    let answers = Arc::new(Semaphore::new(1));
+    let cluster = Cluster::start();
+    let (slow, _registration) = cluster.endpoint(1, FakeEndpoint::held_by("done", answers.clone()));
+    cluster.api.ready(&[1]);
+    cluster.answers(StatusCode::OK).await;
+
+    let under_way = tokio::spawn(http1_client().get(cluster.url().parse().unwrap()));
+    while carob_net::HttpService::load(&*slow) == 0 {
+        tokio::task::yield_now().await;
+    }
+    cluster.shutdown.cancel();
+    while !refused(cluster.node_port).await {
+        tokio::task::yield_now().await;
+    }
+    assert!(!cluster.running.is_finished(), "one request is still under way");
+    answers.add_permits(1);
+    assert_eq!(text(under_way.await.unwrap().unwrap()).await, "done");
+    cluster.running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let cluster = Cluster::start();
+    let _endpoint = cluster.endpoint(1, FakeEndpoint::named("never"));
+    cluster.api.ready(&[1]);
+    cluster.answers(StatusCode::OK).await;
+
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, cluster.node_port)).await.unwrap();
+    let head = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Long: {}", "x".repeat(70_000));
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    cluster.stop().await;
+}

@@ -1,0 +1,45 @@
+//! The kubelet's HTTP API, as the API server and metrics collectors expect it.
+//!
+//! It checks nobody's identity: whoever dials it in process is trusted, and a listener for others has to check first.
+
+mod logs;
+mod metrics;
+mod stats;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::{Value, json};
+
+use crate::logs::{LogHub, PodDirs};
+use crate::pods::PodTable;
+
+/// What the API shows.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    pub(crate) node_name: Arc<str>,
+    pub(crate) table: PodTable,
+    pub(crate) logs: LogHub,
+    pub(crate) dirs: PodDirs,
+    pub(crate) data_dir: PathBuf,
+}
+
+pub(crate) fn router(shown: Shown) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok"))
+        .route("/pods", get(pods))
+        .route("/containerLogs/{namespace}/{pod}/{container}", get(logs::container_logs))
+        .route("/stats/summary", get(stats::summary))
+        .route("/metrics/resource", get(metrics::resource))
+        .with_state(shown)
+}
+
+async fn pods(State(shown): State<Shown>) -> Json<Value> {
+    let pods: Vec<Arc<Pod>> = shown.table.all().into_iter().map(|view| view.pod.clone()).collect();
+    let items: Vec<&Pod> = pods.iter().map(Arc::as_ref).collect();
+    Json(json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}))
+}

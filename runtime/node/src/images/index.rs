@@ -1,0 +1,96 @@
+//! Which name leads to which digest.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use super::{ImageError, publish};
+
+/// An image of this node: a name, and the file it leads to.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The name with its tag, such as `hello:latest`.
+    pub name: String,
+    /// `sha256:` and the digest of the file, in hexadecimal.
+    pub digest: String,
+    /// Length of the file, in bytes.
+    pub size: u64,
+    /// When the name was given to the file.
+    pub loaded: Timestamp,
+    pub(super) path: PathBuf,
+}
+
+impl Image {
+    /// Reads the file.
+    pub fn bytes(&self) -> io::Result<Vec<u8>> {
+        fs::read(&self.path)
+    }
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Index {
+    pub(super) images: BTreeMap<String, Entry>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) digest: String,
+    pub(super) size: u64,
+    pub(super) loaded: Timestamp,
+}
+
+/// Tells one index file from the next: each is a new file, so its inode or its time differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    inode: u64,
+    seconds: i64,
+    nanoseconds: i64,
+    size: u64,
+}
+
+/// The index file, parsed again only when it was replaced.
+pub(super) struct CachedIndex {
+    path: PathBuf,
+    parsed: Mutex<Option<(Stamp, Arc<Index>)>>,
+}
+
+impl CachedIndex {
+    pub(super) fn new(path: PathBuf) -> CachedIndex {
+        CachedIndex { path, parsed: Mutex::new(None) }
+    }
+
+    /// The index as it is on disk now; empty if there is none yet.
+    pub(super) fn read(&self) -> Result<Arc<Index>, ImageError> {
+        let Some(stamp) = self.stamp() else { return Ok(Arc::default()) };
+        let mut parsed = self.parsed.lock();
+        if let Some((known, index)) = &*parsed
+            && *known == stamp
+        {
+            return Ok(index.clone());
+        }
+        let bytes = fs::read(&self.path).map_err(|source| ImageError::Store { path: self.path.clone(), source })?;
+        let index =
+            serde_json::from_slice(&bytes).map_err(|source| ImageError::Damaged { path: self.path.clone(), source })?;
+        let index = Arc::new(index);
+        *parsed = Some((stamp, Arc::clone(&index)));
+        Ok(index)
+    }
+
+    pub(super) fn replace(&self, index: &Index) -> Result<(), ImageError> {
+        let failed = |source| ImageError::Store { path: self.path.clone(), source };
+        let bytes = serde_json::to_vec_pretty(index).map_err(|error| failed(error.into()))?;
+        publish::replace(&self.path, &bytes).map_err(failed)
+    }
+
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        let meta = fs::metadata(&self.path).ok()?;
+        Some(Stamp { inode: meta.ino(), seconds: meta.mtime(), nanoseconds: meta.mtime_nsec(), size: meta.len() })
+    }
+}

@@ -1,0 +1,85 @@
+//! Where a Pod's files are.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Which Pod: a name may come back, its UID does not.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct PodRef {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+}
+
+/// The folder with one folder for each Pod of this node.
+#[derive(Debug, Clone)]
+pub(crate) struct PodDirs {
+    root: PathBuf,
+}
+
+impl PodDirs {
+    pub(crate) fn new(root: PathBuf) -> PodDirs {
+        PodDirs { root }
+    }
+
+    fn pod(&self, pod: &PodRef) -> PathBuf {
+        self.root.join(format!("{}_{}_{}", pod.namespace, pod.name, pod.uid))
+    }
+
+    /// Where the log of a container's n-th restart is written.
+    pub(crate) fn log(&self, pod: &PodRef, container: &str, restart: i32) -> PathBuf {
+        self.pod(pod).join(container).join(format!("{restart}.log"))
+    }
+
+    /// Removes the log of a container's n-th restart: one run before the newest is kept, as a kubelet does.
+    pub(crate) fn remove_log(&self, pod: &PodRef, container: &str, restart: i32) -> io::Result<()> {
+        files(&self.log(pod, container, restart)).iter().try_for_each(fs::remove_file)
+    }
+
+    /// Removes all that is kept of a Pod.
+    pub(crate) fn remove(&self, pod: &PodRef) -> io::Result<()> {
+        match fs::remove_dir_all(self.pod(pod)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what is kept of Pods that are gone, by their UIDs.
+    pub(crate) fn remove_all_but(&self, is_known: impl Fn(&str) -> bool) -> io::Result<()> {
+        fs::create_dir_all(&self.root)?;
+        for entry in fs::read_dir(&self.root)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let uid = name.to_str().and_then(|name| name.rsplit_once('_')).map(|(_, uid)| uid);
+            if uid.is_some_and(|uid| !is_known(uid)) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The log's older files, oldest first, then the one being written.
+pub(super) fn files(log: &Path) -> Vec<PathBuf> {
+    let mut files = rotated(log);
+    if log.exists() {
+        files.push(log.to_owned());
+    }
+    files
+}
+
+/// The log's older files, oldest first: their names sort by time.
+pub(super) fn rotated(log: &Path) -> Vec<PathBuf> {
+    let (Some(dir), Some(name)) = (log.parent(), log.file_name().and_then(OsStr::to_str)) else { return Vec::new() };
+    let prefix = format!("{name}.");
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut rotated: Vec<_> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)))
+        .map(|entry| entry.path())
+        .collect();
+    rotated.sort();
+    rotated
+}

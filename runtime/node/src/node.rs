@@ -1,0 +1,166 @@
+//! The node as a whole.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use carob_engine::Engine;
+use carob_net::HttpEndpoints;
+use kube::Client;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, Shown};
+use crate::clock::Clock;
+use crate::images::{self, ImageStore};
+use crate::ip::{Cidr, PodIps};
+use crate::logs::{LogHub, PodDirs};
+use crate::pods::{self, Context, EventWriter, PodTable, Recorder};
+use crate::registration::{Machine, NodeFacts, allocatable, keep_lease, keep_node};
+use crate::runtime::{Runtime, WasmRuntime};
+
+/// How a node is named and what it may use.
+#[derive(Clone)]
+pub struct NodeConfig {
+    /// The Node object's name.
+    pub name: String,
+    /// Where logs and whatever else belongs to Pods is kept.
+    pub data_dir: PathBuf,
+    /// The images that it can run.
+    pub images: ImageStore,
+    /// The node's own address, reported as `InternalIP` and as its Pods' `hostIP`.
+    pub address: IpAddr,
+    /// The addresses of its Pods.
+    pub pod_cidr: Cidr,
+    /// Most Pods that the node takes. An HTTP Pod that idles holds no instance and costs its metadata, so that this is
+    /// far above a kubelet's 110.
+    pub max_pods: u32,
+    /// Reported as the version of the kubelet.
+    pub kubelet_version: String,
+    /// Reported as the port of the kubelet's API; 0 where there is no listener.
+    pub kubelet_port: u16,
+    /// Labels beside those that every node has.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl NodeConfig {
+    /// A configuration with the defaults: 10,000 Pods in `10.244.0.0/18`, which holds 16,381 addresses.
+    pub fn new(
+        name: impl Into<String>,
+        data_dir: impl Into<PathBuf>,
+        images: ImageStore,
+        address: IpAddr,
+    ) -> NodeConfig {
+        NodeConfig {
+            name: name.into(),
+            data_dir: data_dir.into(),
+            images,
+            address,
+            pod_cidr: Cidr::DEFAULT,
+            max_pods: 10_000,
+            kubelet_version: concat!("v1.36.0+carob-", env!("CARGO_PKG_VERSION")).to_owned(),
+            kubelet_port: 0,
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
+/// One node of the cluster.
+pub struct Node {
+    context: Arc<Context>,
+    config: NodeConfig,
+    machine: Machine,
+    events: Mutex<Option<EventWriter>>,
+    image_news: watch::Sender<()>,
+}
+
+impl Node {
+    /// A node that runs its containers on `engine`, and makes those that serve HTTP reachable through `endpoints`.
+    pub fn new(client: Client, engine: Engine, endpoints: HttpEndpoints, config: NodeConfig) -> Node {
+        Node::with(client, Arc::new(WasmRuntime::new(engine)), endpoints, config, Clock::Wall)
+    }
+
+    pub(crate) fn with(
+        client: Client,
+        runtime: Arc<dyn Runtime>,
+        endpoints: HttpEndpoints,
+        config: NodeConfig,
+        clock: Clock,
+    ) -> Node {
+        let machine = Machine::read(&config.data_dir);
+        let (recorder, events) = Recorder::new(client.clone(), config.name.clone());
+        let (news_sender, image_news) = watch::channel(());
+        let context = Context {
+            client,
+            runtime,
+            images: config.images.clone(),
+            image_news,
+            endpoints,
+            ips: PodIps::new(config.pod_cidr),
+            recorder,
+            clock,
+            logs: LogHub::default(),
+            dirs: PodDirs::new(config.data_dir.join("pods")),
+            table: PodTable::default(),
+            node_name: config.name.clone(),
+            host_ip: config.address,
+            allocatable: allocatable(&machine, config.max_pods),
+        };
+        let events = Mutex::new(Some(events));
+        Node { context: Arc::new(context), config, machine, events, image_news: news_sender }
+    }
+
+    /// Runs the node until `shutdown`, or until the future is dropped; then every container of it has ended.
+    ///
+    /// It is to be called once.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let events = self.events.lock().take();
+        let images = self.context.images.clone();
+        let facts = self.facts();
+        let parts = async {
+            tokio::join!(
+                pods::run(self.context.clone()),
+                keep_node(self.context.client.clone(), facts, self.config.data_dir.clone(), images.clone()),
+                keep_lease(self.context.client.clone(), self.config.name.clone()),
+                images::news::tell(images.clone(), self.image_news.clone()),
+                async {
+                    if let Some(events) = events {
+                        events.run().await;
+                    }
+                },
+            )
+        };
+        tokio::select! {
+            _ = parts => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+
+    /// The kubelet's HTTP API of this node.
+    pub fn kubelet_api(&self) -> Router {
+        api::router(Shown {
+            node_name: self.config.name.as_str().into(),
+            table: self.context.table.clone(),
+            logs: self.context.logs.clone(),
+            dirs: self.context.dirs.clone(),
+            data_dir: self.config.data_dir.clone(),
+        })
+    }
+
+    fn facts(&self) -> NodeFacts {
+        let config = self.config.clone();
+        NodeFacts {
+            name: config.name,
+            address: config.address,
+            labels: config.labels,
+            pod_cidr: config.pod_cidr,
+            max_pods: config.max_pods,
+            kubelet_version: config.kubelet_version,
+            kubelet_port: config.kubelet_port,
+            machine: self.machine.clone(),
+        }
+    }
+}

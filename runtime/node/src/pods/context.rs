@@ -1,0 +1,36 @@
+//! What all Pods of a node share.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use carob_net::HttpEndpoints;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::Client;
+use tokio::sync::watch;
+
+use super::events::Recorder;
+use super::table::PodTable;
+use crate::clock::Clock;
+use crate::images::ImageStore;
+use crate::ip::PodIps;
+use crate::logs::{LogHub, PodDirs};
+use crate::runtime::Runtime;
+
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) images: ImageStore,
+    /// Changes when an image was loaded.
+    pub(crate) image_news: watch::Receiver<()>,
+    pub(crate) endpoints: HttpEndpoints,
+    pub(crate) ips: PodIps,
+    pub(crate) recorder: Recorder,
+    pub(crate) clock: Clock,
+    pub(crate) logs: LogHub,
+    pub(crate) dirs: PodDirs,
+    pub(crate) table: PodTable,
+    pub(crate) node_name: String,
+    pub(crate) host_ip: IpAddr,
+    pub(crate) allocatable: BTreeMap<String, Quantity>,
+}

@@ -1,0 +1,33 @@
+//! Pods of this node: one task for each, level-triggered.
+//!
+//! What is decided is pure: [`plan`] says what to do next, [`status`] what to report, both from the Pod and what was
+//! observed of its containers. A [`worker`] does it, and the [`manager`] gives every Pod its worker.
+
+mod backoff;
+mod context;
+mod env;
+mod events;
+mod happened;
+mod manager;
+mod observed;
+mod phase;
+mod plan;
+mod probe;
+mod recover;
+mod report;
+mod sources;
+mod spec;
+mod start;
+mod status;
+mod stop;
+mod table;
+mod unsupported;
+mod worker;
+
+pub(crate) use context::Context;
+pub(crate) use events::{EventWriter, Recorder};
+pub(crate) use manager::run;
+pub(crate) use table::{PodTable, PodView};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! Probes: what they ask, and what their answers decide.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use carob_net::HttpEndpoints;
+use http::{Request, Uri};
+use http_body_util::{BodyExt, Empty};
+use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+/// What a probe is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ProbeKind {
+    Startup,
+    Liveness,
+    Readiness,
+}
+
+impl ProbeKind {
+    pub(crate) const ALL: [ProbeKind; 3] = [ProbeKind::Startup, ProbeKind::Liveness, ProbeKind::Readiness];
+
+    pub(crate) fn of(self, container: &Container) -> Option<&Probe> {
+        match self {
+            ProbeKind::Startup => container.startup_probe.as_ref(),
+            ProbeKind::Liveness => container.liveness_probe.as_ref(),
+            ProbeKind::Readiness => container.readiness_probe.as_ref(),
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            ProbeKind::Startup => "Startup",
+            ProbeKind::Liveness => "Liveness",
+            ProbeKind::Readiness => "Readiness",
+        }
+    }
+}
+
+/// Whether this node can ask such a probe.
+pub(crate) fn is_supported(probe: &Probe) -> bool {
+    probe.http_get.is_some() || probe.tcp_socket.is_some()
+}
+
+/// What the probes of a running container have found. One that cannot be asked is never passed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ProbeState {
+    startup: Option<Counter>,
+    liveness: Option<Counter>,
+    readiness: Option<Counter>,
+}
+
+/// What a probe's outcome changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Unchanged,
+    Changed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Counter {
+    good_at_first: bool,
+    decided: Option<bool>,
+    last: bool,
+    in_a_row: u32,
+    successes: u32,
+    failures: u32,
+}
+
+impl ProbeState {
+    pub(crate) fn new(container: &Container) -> ProbeState {
+        let counter = |probe: Option<&Probe>, good| probe.map(|probe| Counter::new(probe, good));
+        ProbeState {
+            startup: counter(container.startup_probe.as_ref(), false),
+            liveness: counter(container.liveness_probe.as_ref(), true),
+            readiness: counter(container.readiness_probe.as_ref(), false),
+        }
+    }
+
+    /// It is ready: started up, and its readiness probe, if it has one, says so.
+    pub(crate) fn ready(&self) -> bool {
+        self.started() && self.readiness.as_ref().is_none_or(|counter| counter.good())
+    }
+
+    pub(crate) fn started(&self) -> bool {
+        self.startup.as_ref().is_none_or(|counter| counter.good())
+    }
+
+    /// A probe that it must pass has failed too often.
+    pub(crate) fn must_restart(&self) -> bool {
+        [&self.startup, &self.liveness].into_iter().flatten().any(|counter| counter.failed())
+    }
+
+    /// Whether a probe of this kind is to be asked now: the others wait for the startup probe, which is asked until it
+    /// succeeds.
+    pub(crate) fn wants(&self, kind: ProbeKind) -> bool {
+        match kind {
+            ProbeKind::Startup => !self.started(),
+            ProbeKind::Liveness | ProbeKind::Readiness => self.started(),
+        }
+    }
+
+    pub(crate) fn record(&mut self, kind: ProbeKind, ok: bool) -> Verdict {
+        let counter = match kind {
+            ProbeKind::Startup => &mut self.startup,
+            ProbeKind::Liveness => &mut self.liveness,
+            ProbeKind::Readiness => &mut self.readiness,
+        };
+        counter.as_mut().map_or(Verdict::Unchanged, |counter| counter.record(ok))
+    }
+}
+
+impl Counter {
+    fn new(probe: &Probe, good_at_first: bool) -> Counter {
+        let threshold = |n: Option<i32>, default: u32| n.and_then(|n| n.try_into().ok()).unwrap_or(default).max(1);
+        Counter {
+            good_at_first,
+            decided: None,
+            last: false,
+            in_a_row: 0,
+            successes: threshold(probe.success_threshold, 1),
+            failures: threshold(probe.failure_threshold, 3),
+        }
+    }
+
+    fn good(&self) -> bool {
+        self.decided.unwrap_or(self.good_at_first)
+    }
+
+    fn failed(&self) -> bool {
+        self.decided == Some(false)
+    }
+
+    fn record(&mut self, ok: bool) -> Verdict {
+        self.in_a_row = if ok == self.last { self.in_a_row.saturating_add(1) } else { 1 };
+        self.last = ok;
+        let threshold = if ok { self.successes } else { self.failures };
+        if self.in_a_row < threshold || self.decided == Some(ok) {
+            return Verdict::Unchanged;
+        }
+        self.decided = Some(ok);
+        Verdict::Changed
+    }
+}
+
+pub(crate) fn seconds(value: Option<i32>, default: u64) -> Duration {
+    Duration::from_secs(value.and_then(|value| value.try_into().ok()).unwrap_or(default))
+}
+
+/// Asks once; the error is what the Event says.
+pub(crate) async fn ask(
+    endpoints: &HttpEndpoints,
+    ip: IpAddr,
+    container: &Container,
+    probe: &Probe,
+) -> Result<(), String> {
+    let timeout = seconds(probe.timeout_seconds, 1).max(Duration::from_secs(1));
+    let asked = async {
+        match (&probe.http_get, &probe.tcp_socket) {
+            (Some(get), _) => http_get(endpoints, ip, container, get).await,
+            (None, Some(tcp)) => tcp_connect(endpoints, ip, container, &tcp.port),
+            (None, None) => Err("the probe asks for nothing that this node can do".to_owned()),
+        }
+    };
+    tokio::time::timeout(timeout, asked).await.unwrap_or_else(|_| {
+        Err("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned())
+    })
+}
+
+async fn http_get(
+    endpoints: &HttpEndpoints,
+    ip: IpAddr,
+    container: &Container,
+    get: &HTTPGetAction,
+) -> Result<(), String> {
+    let address = SocketAddr::new(ip, port(container, &get.port)?);
+    let path = get.path.as_deref().unwrap_or("/");
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let url = format!("http://{address}{slash}{path}");
+    let service = endpoints.lookup(address).ok_or_else(|| refused(&url, address))?;
+    let request = request(&url, get)?;
+    let response = service.call(request).await.map_err(|(error, _)| format!("Get \"{url}\": {error}"))?;
+    let code = response.status().as_u16();
+    if (200..400).contains(&code) { Ok(()) } else { Err(format!("HTTP probe failed with statuscode: {code}")) }
+}
+
+fn request(url: &str, get: &HTTPGetAction) -> Result<Request<carob_net::Body>, String> {
+    let uri: Uri = url.parse().map_err(|error| format!("{url:?}: {error}"))?;
+    let host = get.host.clone().or_else(|| uri.authority().map(|authority| authority.to_string())).unwrap_or_default();
+    let mut request =
+        Request::get(uri).header("host", host).header("user-agent", "kube-probe/carob").header("accept", "*/*");
+    for header in get.http_headers.iter().flatten() {
+        request = request.header(&header.name, &header.value);
+    }
+    let body = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
+    request.body(body).map_err(|error| error.to_string())
+}
+
+/// In process, a port is open exactly if something is registered at it.
+fn tcp_connect(endpoints: &HttpEndpoints, ip: IpAddr, container: &Container, to: &IntOrString) -> Result<(), String> {
+    let address = SocketAddr::new(ip, port(container, to)?);
+    endpoints.lookup(address).map(|_| ()).ok_or_else(|| format!("dial tcp {address}: connect: connection refused"))
+}
+
+fn refused(url: &str, address: SocketAddr) -> String {
+    format!("Get \"{url}\": dial tcp {address}: connect: connection refused")
+}
+
+fn port(container: &Container, port: &IntOrString) -> Result<u16, String> {
+    let number = match port {
+        IntOrString::Int(number) => Some(*number),
+        IntOrString::String(name) => container
+            .ports
+            .iter()
+            .flatten()
+            .find(|port| port.name.as_deref() == Some(name))
+            .map(|port| port.container_port)
+            .or_else(|| name.parse().ok()),
+    };
+    number.and_then(|number| number.try_into().ok()).ok_or_else(|| format!("couldn't find port: {port:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probe(successes: i32, failures: i32) -> Probe {
+        Probe { success_threshold: Some(successes), failure_threshold: Some(failures), ..Default::default() }
+    }
+
+    #[test]
+    fn readiness_needs_as_many_outcomes_in_a_row_as_its_thresholds_say() {
+        let container = Container { readiness_probe: Some(probe(2, 3)), ..Default::default() };
+        let mut state = ProbeState::new(&container);
+        let mut ready = Vec::new();
+        for ok in [true, false, true, true, false, false, true, false, false, false] {
+            state.record(ProbeKind::Readiness, ok);
+            ready.push(state.ready());
+        }
+        assert_eq!(ready, [false, false, false, true, true, true, true, true, true, false]);
+        assert!(!state.must_restart());
+    }
+
+    #[test]
+    fn liveness_fails_after_its_threshold_and_waits_for_startup() {
+        let container =
+            Container { startup_probe: Some(probe(1, 9)), liveness_probe: Some(probe(1, 2)), ..Default::default() };
+        let mut state = ProbeState::new(&container);
+        assert!(state.wants(ProbeKind::Startup) && !state.wants(ProbeKind::Liveness) && !state.ready());
+        state.record(ProbeKind::Startup, true);
+        assert!(!state.wants(ProbeKind::Startup) && state.wants(ProbeKind::Liveness) && state.ready());
+
+        for (ok, restart) in [(false, false), (true, false), (false, false), (false, true)] {
+            state.record(ProbeKind::Liveness, ok);
+            assert_eq!(state.must_restart(), restart);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What a starting node knows of a Pod: what was last reported of it.
+//!
+//! No container outlives the node's process, so what was running has ended: as a kubelet finds it after a reboot.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
+
+use super::observed::{ContainerView, Ended, Observed, State, Terminated};
+use super::spec::PodExt;
+
+/// Exit code and reason of a container whose end nobody saw.
+const UNKNOWN: (i32, &str) = (255, "Unknown");
+
+/// What is known of the Pod as this node takes it up.
+pub(crate) fn observed(pod: &Pod, now: Timestamp) -> Observed {
+    let status = pod.status.as_ref();
+    let ended = match status.and_then(|status| status.phase.as_deref()) {
+        Some("Succeeded") => Some(Ended::Succeeded),
+        Some("Failed") => Some(Ended::Failed),
+        _ => None,
+    };
+    let started_at = status.and_then(|status| status.start_time.as_ref()).map_or(now, |time| time.0);
+    let containers = pod
+        .containers()
+        .map(|container| find(status, &container.name).map_or_else(ContainerView::default, |status| view(status, now)))
+        .collect();
+    Observed { ip: None, started_at: Some(started_at), containers, gone: false, ended }
+}
+
+fn find<'a>(status: Option<&'a PodStatus>, name: &str) -> Option<&'a ContainerStatus> {
+    let status = status?;
+    let init = status.init_container_statuses.iter().flatten();
+    init.chain(status.container_statuses.iter().flatten()).find(|container| container.name == name)
+}
+
+fn view(status: &ContainerStatus, now: Timestamp) -> ContainerView {
+    let id = status.container_id.clone().unwrap_or_default();
+    let last = status.last_state.as_ref().and_then(|state| ended(state, now));
+    let state = status.state.as_ref().and_then(|state| lost(state, &id, now).or_else(|| ended(state, now)));
+    ContainerView {
+        state: state.map_or_else(State::default, State::Terminated),
+        last,
+        restarts: status.restart_count,
+        image_id: status.image_id.clone(),
+        ..ContainerView::default()
+    }
+}
+
+/// A container that ran when it was last reported.
+fn lost(state: &ContainerState, id: &str, now: Timestamp) -> Option<Terminated> {
+    let running = state.running.as_ref()?;
+    Some(Terminated {
+        id: id.to_owned(),
+        exit_code: UNKNOWN.0,
+        reason: UNKNOWN.1.to_owned(),
+        message: Some("The node was restarted while the container ran".to_owned()),
+        started_at: running.started_at.as_ref().map(|time| time.0),
+        finished_at: now,
+    })
+}
+
+fn ended(state: &ContainerState, now: Timestamp) -> Option<Terminated> {
+    let ContainerStateTerminated { container_id, exit_code, reason, message, started_at, finished_at, .. } =
+        state.terminated.clone()?;
+    Some(Terminated {
+        id: container_id.unwrap_or_default(),
+        exit_code,
+        reason: reason.unwrap_or_default(),
+        message,
+        started_at: started_at.map(|time| time.0),
+        finished_at: finished_at.map_or(now, |time| time.0),
+    })
+}

@@ -1,0 +1,205 @@
+//! Starts one container.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use carob_net::Registration;
+use k8s_openapi::api::core::v1::{Container as ContainerSpecOf, Pod};
+
+use super::context::Context;
+use super::env::{self, Facts};
+use super::events::Kind;
+use super::observed::NotStarted;
+use super::spec::{PodExt, Slot, http_ports};
+use super::{sources, unsupported};
+use crate::images::{Image, ImageError};
+use crate::logs::LogWriter;
+use crate::quantity;
+use crate::runtime::{Container, ContainerSpec};
+
+/// Lets one instance of an HTTP component answer several requests, one after the other.
+const HTTP_REUSE: &str = "carob.dev/http-reuse";
+
+/// What is to be started.
+pub(crate) struct Job {
+    pub(crate) context: Arc<Context>,
+    pub(crate) pod: Arc<Pod>,
+    pub(crate) slot: Slot,
+    /// The number of this run; the first is 0.
+    pub(crate) run: i32,
+    pub(crate) ip: IpAddr,
+}
+
+/// A container that runs. Dropping it makes its ports free and kills it.
+pub(crate) struct Live {
+    pub(crate) id: String,
+    pub(crate) image: String,
+    pub(crate) image_id: String,
+    pub(crate) container: Arc<dyn Container>,
+    pub(crate) log: Arc<LogWriter>,
+    pub(crate) _ports: Vec<Registration>,
+}
+
+/// Why it was not started.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) reason: NotStarted,
+    pub(crate) message: String,
+}
+
+impl Job {
+    /// Finds the image, makes up the environment, starts the container and opens its ports; tells it in Events.
+    pub(crate) async fn run(self) -> Result<Live, Failure> {
+        let container = self.pod.container(self.slot).cloned().unwrap_or_default();
+        let started = self.try_run(&container).await;
+        match &started {
+            Ok(_) => {
+                self.tell(&container, Kind::Normal, "Started", format!("Started container {}", container.name));
+                for omission in unsupported::omissions(&container) {
+                    self.tell(&container, Kind::Warning, "Unsupported", omission);
+                }
+            }
+            Err(failure) => self.tell_failure(&container, failure),
+        }
+        started
+    }
+
+    async fn try_run(&self, container: &ContainerSpecOf) -> Result<Live, Failure> {
+        if let Some(message) = unsupported::refusal(&self.pod, container) {
+            return Err(failure(NotStarted::CreateContainerConfigError, message));
+        }
+        let image = self.image(container)?;
+        let env = self.environment(container).await?;
+        let log = self.log(container)?;
+        let spec = self.spec(container, env, log.clone());
+        let image_id = image.digest.clone();
+        let running = self.context.runtime.start(image, spec).await;
+        let running = running.map_err(|error| failure(NotStarted::CreateContainerError, error.to_string()))?;
+        self.tell(container, Kind::Normal, "Created", format!("Created container: {}", container.name));
+        let _ports = self.open_ports(container, running.as_ref())?;
+        let image = container.image.clone().unwrap_or_default();
+        Ok(Live { id: new_id(), image, image_id, container: running, log, _ports })
+    }
+
+    fn image(&self, container: &ContainerSpecOf) -> Result<Image, Failure> {
+        let name = container.image.as_deref().unwrap_or_default();
+        let found = self.context.images.resolve(name).map_err(|error| match error {
+            ImageError::Name(error) => {
+                failure(NotStarted::InvalidImageName, format!("Failed to apply default image tag {name:?}: {error}"))
+            }
+            error => failure(NotStarted::ImagePull, format!("failed to read the image store: {}", with_source(&error))),
+        })?;
+        let Some(image) = found else { return Err(self.absent(container, name)) };
+        // There is no registry to ask for a newer one yet: Always takes what the node has.
+        let message = format!("Container image {name:?} already present on machine");
+        self.tell(container, Kind::Normal, "Pulled", message);
+        Ok(image)
+    }
+
+    fn absent(&self, container: &ContainerSpecOf, name: &str) -> Failure {
+        if container.image_pull_policy.as_deref() == Some("Never") {
+            let message = format!("Container image {name:?} is not present with pull policy of Never");
+            return failure(NotStarted::ErrImageNeverPull, message);
+        }
+        let message = format!(
+            "failed to pull image {name:?}: there is no registry to pull from; put it into the node's image store with: \
+             carob image load FILE --tag {name}"
+        );
+        failure(NotStarted::ImagePull, message)
+    }
+
+    async fn environment(&self, container: &ContainerSpecOf) -> Result<Vec<(String, String)>, Failure> {
+        let config_error = |message| failure(NotStarted::CreateContainerConfigError, message);
+        let namespace = self.pod.reference().namespace;
+        let sources = sources::fetch(&self.context.client, &namespace, container).await;
+        let sources = sources.map_err(|error| config_error(error.to_string()))?;
+        let facts = Facts {
+            pod_ip: self.ip,
+            host_ip: self.context.host_ip,
+            sources: &sources,
+            allocatable: &|resource| self.context.allocatable.get(resource).cloned(),
+        };
+        env::environment(&self.pod, container, &facts).map_err(config_error)
+    }
+
+    fn log(&self, container: &ContainerSpecOf) -> Result<Arc<LogWriter>, Failure> {
+        let pod = self.pod.reference();
+        if let Err(error) = self.context.dirs.remove_log(&pod, &container.name, self.run - 2) {
+            tracing::warn!(pod = pod.name, %error, "an old log could not be removed");
+        }
+        let path = self.context.dirs.log(&pod, &container.name, self.run);
+        let log = self.context.logs.create(path, Default::default());
+        log.map(Arc::new).map_err(|error| {
+            failure(NotStarted::CreateContainerError, format!("failed to create the container's log: {error}"))
+        })
+    }
+
+    fn spec(&self, container: &ContainerSpecOf, env: Vec<(String, String)>, log: Arc<LogWriter>) -> ContainerSpec {
+        let limits = container.resources.as_ref().and_then(|resources| resources.limits.as_ref());
+        let limit = |name: &str| limits.and_then(|limits| limits.get(name));
+        let annotations = self.pod.metadata.annotations.as_ref();
+        ContainerSpec {
+            name: container.name.clone(),
+            args: env::arguments(container, &env),
+            env,
+            memory: limit("memory").and_then(quantity::units),
+            cpu_millis: limit("cpu").and_then(quantity::millis).and_then(|millis| millis.try_into().ok()),
+            http_reuse: annotations.and_then(|all| all.get(HTTP_REUSE)).is_some_and(|value| value == "true"),
+            output: log,
+        }
+    }
+
+    fn open_ports(&self, spec: &ContainerSpecOf, running: &dyn Container) -> Result<Vec<Registration>, Failure> {
+        let Some(http) = running.http() else { return Ok(Vec::new()) };
+        let open = |port| {
+            let registered = self.context.endpoints.register(SocketAddr::new(self.ip, port), http.clone());
+            registered.ok_or_else(|| {
+                failure(NotStarted::RunContainerError, format!("port {port} is taken by another container of the Pod"))
+            })
+        };
+        http_ports(spec).into_iter().map(open).collect()
+    }
+
+    fn tell(&self, container: &ContainerSpecOf, kind: Kind, reason: &'static str, message: String) {
+        self.context.recorder.container(&self.pod, &container.name, kind, reason, message);
+    }
+
+    fn tell_failure(&self, container: &ContainerSpecOf, failure: &Failure) {
+        let warn = |reason, message| self.tell(container, Kind::Warning, reason, message);
+        match failure.reason {
+            NotStarted::ImagePull => {
+                warn("Failed", capitalized(&failure.message));
+                warn("Failed", "Error: ErrImagePull".to_owned());
+                let image = container.image.as_deref().unwrap_or_default();
+                self.tell(container, Kind::Normal, "BackOff", format!("Back-off pulling image {image:?}"));
+            }
+            NotStarted::ErrImageNeverPull => {
+                warn("ErrImageNeverPull", failure.message.clone());
+                warn("Failed", "Error: ErrImageNeverPull".to_owned());
+            }
+            NotStarted::InvalidImageName => {
+                warn("InspectFailed", failure.message.clone());
+                warn("Failed", "Error: InvalidImageName".to_owned());
+            }
+            _ => warn("Failed", format!("Error: {}", failure.message)),
+        }
+    }
+}
+
+fn failure(reason: NotStarted, message: String) -> Failure {
+    Failure { reason, message }
+}
+
+/// As long as the IDs of other container runtimes: clients cut it.
+fn new_id() -> String {
+    format!("wasmtime://{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().collect::<String>() + chars.as_str()).unwrap_or_default()
+}
+
+fn with_source(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}

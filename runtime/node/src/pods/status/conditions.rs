@@ -1,0 +1,97 @@
+//! A Pod's conditions.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::pods::phase::Phase;
+use crate::pods::spec::PodExt;
+
+pub(super) struct Facts<'a> {
+    pub(super) pod: &'a Pod,
+    pub(super) has_ip: bool,
+    pub(super) phase: Phase,
+    pub(super) init: &'a [ContainerStatus],
+    pub(super) main: &'a [ContainerStatus],
+}
+
+/// Whether it holds; if not, why not.
+type Holds = Result<Option<&'static str>, (&'static str, Option<String>)>;
+
+/// The conditions that the kubelet owns. Those of others stay as they are: the patch merges them by type.
+pub(super) fn conditions(facts: &Facts, previous: &PodStatus, now: Timestamp) -> Vec<PodCondition> {
+    let containers_ready = containers_ready(facts);
+    let ready = containers_ready.clone().and_then(|reason| gates(facts.pod, previous).map(|_| reason));
+    let sandbox = if facts.has_ip && !facts.phase.is_terminal() { Ok(None) } else { Err(("", None)) };
+    [
+        ("PodReadyToStartContainers", sandbox),
+        ("Initialized", initialized(facts)),
+        ("Ready", ready),
+        ("ContainersReady", containers_ready),
+        ("PodScheduled", Ok(None)),
+    ]
+    .into_iter()
+    .map(|(type_, holds)| condition(type_, holds, facts.pod, previous, now))
+    .collect()
+}
+
+fn initialized(facts: &Facts) -> Holds {
+    if facts.phase == Phase::Succeeded {
+        return Ok(Some("PodCompleted"));
+    }
+    match names(facts.init, |status| !status.ready) {
+        Some(names) => Err(("ContainersNotInitialized", Some(format!("containers with incomplete status: {names}")))),
+        None => Ok(None),
+    }
+}
+
+fn containers_ready(facts: &Facts) -> Holds {
+    match facts.phase {
+        Phase::Succeeded => return Err(("PodCompleted", None)),
+        Phase::Failed => return Err(("PodFailed", None)),
+        Phase::Pending | Phase::Running => {}
+    }
+    match names(facts.main, |status| !status.ready) {
+        Some(names) => Err(("ContainersNotReady", Some(format!("containers with unready status: {names}")))),
+        None => Ok(None),
+    }
+}
+
+/// Readiness gates: conditions that others set.
+fn gates(pod: &Pod, previous: &PodStatus) -> Holds {
+    let gates = pod.spec().and_then(|spec| spec.readiness_gates.as_deref()).unwrap_or_default();
+    let current = pod.status.as_ref().unwrap_or(previous).conditions.as_deref().unwrap_or_default();
+    let holds = |gate: &str| current.iter().any(|condition| condition.type_ == gate && condition.status == "True");
+    match gates.iter().find(|gate| !holds(&gate.condition_type)) {
+        Some(gate) => Err((
+            "ReadinessGatesNotReady",
+            Some(format!("corresponding condition of pod readiness gate {:?} does not exist.", gate.condition_type)),
+        )),
+        None => Ok(None),
+    }
+}
+
+/// The containers' names in Go's way, `[a b]`, or `None` if there are none.
+fn names(statuses: &[ContainerStatus], which: impl Fn(&ContainerStatus) -> bool) -> Option<String> {
+    let names: Vec<_> = statuses.iter().filter(|status| which(status)).map(|status| status.name.as_str()).collect();
+    (!names.is_empty()).then(|| format!("[{}]", names.join(" ")))
+}
+
+fn condition(type_: &str, holds: Holds, pod: &Pod, previous: &PodStatus, now: Timestamp) -> PodCondition {
+    let (status, reason, message) = match holds {
+        Ok(reason) => ("True", reason, None),
+        Err((reason, message)) => ("False", Some(reason).filter(|reason| !reason.is_empty()), message),
+    };
+    let before = previous.conditions.iter().flatten().find(|condition| condition.type_ == type_);
+    let unchanged =
+        before.filter(|before| before.status == status).and_then(|before| before.last_transition_time.clone());
+    PodCondition {
+        type_: type_.to_owned(),
+        status: status.to_owned(),
+        reason: reason.map(str::to_owned),
+        message,
+        last_probe_time: None,
+        last_transition_time: Some(unchanged.unwrap_or(Time(now))),
+        observed_generation: pod.metadata.generation,
+    }
+}

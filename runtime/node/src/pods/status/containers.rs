@@ -1,0 +1,134 @@
+//! The status of one container.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{
+    ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::clock::{after, between};
+use crate::pods::observed::{ContainerView, NotStarted, State, Terminated, Waiting};
+use crate::pods::phase::Init;
+use crate::pods::plan::crash_backoff;
+use crate::pods::spec::{PodExt, Slot};
+
+/// How long a failed start is reported as such, before it is reported as waiting.
+const FRESH: std::time::Duration = std::time::Duration::from_secs(2);
+
+pub(super) fn status(
+    pod: &Pod,
+    slot: Slot,
+    view: &ContainerView,
+    progress: Init,
+    now: Timestamp,
+) -> Option<ContainerStatus> {
+    let container = pod.container(slot)?;
+    let (state, last) = states(pod, slot, view, progress, now);
+    let id = state.terminated.as_ref().or(last.as_ref()).and_then(|ended| ended.container_id.clone());
+    let id = view.running().map(|running| running.id.clone()).or(id);
+    Some(ContainerStatus {
+        name: container.name.clone(),
+        image: container.image.clone().unwrap_or_default(),
+        image_id: view.image_id.clone(),
+        container_id: id.filter(|id| !id.is_empty()),
+        ready: is_ready(pod, slot, view),
+        started: Some(view.running().is_some_and(|running| running.probes.started())),
+        restart_count: view.restarts,
+        state: Some(state),
+        last_state: Some(ContainerState { terminated: last, ..Default::default() }),
+        ..ContainerStatus::default()
+    })
+}
+
+fn is_ready(pod: &Pod, slot: Slot, view: &ContainerView) -> bool {
+    if slot.0 < pod.init_count() {
+        return view.exit_code() == Some(0);
+    }
+    // A Pod that is deleted is taken out of its Services for that; a write to say so again would only cost.
+    view.running()
+        .is_some_and(|running| running.probes.ready() && (running.stopping.is_none() || pod.deletion().is_some()))
+}
+
+/// The container's state, and the end of the run before.
+fn states(
+    pod: &Pod,
+    slot: Slot,
+    view: &ContainerView,
+    progress: Init,
+    now: Timestamp,
+) -> (ContainerState, Option<ContainerStateTerminated>) {
+    let last = view.last.as_ref().map(terminated);
+    match &view.state {
+        State::Waiting(failed) => {
+            let state = failed.as_ref().map_or_else(|| not_yet(pod, slot, progress), |failed| failure(failed, now));
+            (waiting(state), last)
+        }
+        State::Starting => (waiting(not_yet(pod, slot, progress)), last),
+        State::Running(running) => {
+            let running = ContainerStateRunning { started_at: Some(Time(running.started_at)) };
+            (ContainerState { running: Some(running), ..Default::default() }, last)
+        }
+        State::Terminated(run) => match crash_backoff(pod, slot, view, now) {
+            Some(delay) => (waiting(crash_loop(pod, slot, delay)), Some(terminated(run))),
+            None => (ContainerState { terminated: Some(terminated(run)), ..Default::default() }, last),
+        },
+    }
+}
+
+fn waiting(waiting: ContainerStateWaiting) -> ContainerState {
+    ContainerState { waiting: Some(waiting), ..Default::default() }
+}
+
+fn not_yet(pod: &Pod, slot: Slot, progress: Init) -> ContainerStateWaiting {
+    let init_first = slot.0 < pod.init_count() || progress != Init::Done;
+    let reason = if init_first { "PodInitializing" } else { "ContainerCreating" };
+    ContainerStateWaiting { reason: Some(reason.to_owned()), message: None }
+}
+
+fn failure(failed: &Waiting, now: Timestamp) -> ContainerStateWaiting {
+    let (reason, message) = match failed.reason {
+        NotStarted::ImagePull if now < after(failed.since, FRESH) => ("ErrImagePull", failed.message.clone()),
+        NotStarted::ImagePull => ("ImagePullBackOff", format!("Back-off pulling image: {}", failed.message)),
+        NotStarted::ErrImageNeverPull => ("ErrImageNeverPull", failed.message.clone()),
+        NotStarted::InvalidImageName => ("InvalidImageName", failed.message.clone()),
+        NotStarted::CreateContainerConfigError => ("CreateContainerConfigError", failed.message.clone()),
+        NotStarted::CreateContainerError => ("CreateContainerError", failed.message.clone()),
+        NotStarted::RunContainerError => ("RunContainerError", failed.message.clone()),
+    };
+    ContainerStateWaiting { reason: Some(reason.to_owned()), message: Some(message) }
+}
+
+/// When the report of a failed start changes by the passing of time alone.
+pub(in crate::pods) fn next_change(view: &ContainerView, now: Timestamp) -> Option<Timestamp> {
+    let State::Waiting(Some(failed)) = &view.state else { return None };
+    let stale = after(failed.since, FRESH);
+    (failed.reason == NotStarted::ImagePull && !between(now, stale).is_zero()).then_some(stale)
+}
+
+fn crash_loop(pod: &Pod, slot: Slot, delay: std::time::Duration) -> ContainerStateWaiting {
+    let name = pod.container(slot).map(|container| container.name.as_str()).unwrap_or_default();
+    let id = pod.reference();
+    let delay = match delay.as_secs() {
+        seconds @ 0..60 => format!("{seconds}s"),
+        seconds => format!("{}m{}s", seconds / 60, seconds % 60),
+    };
+    ContainerStateWaiting {
+        reason: Some("CrashLoopBackOff".to_owned()),
+        message: Some(format!(
+            "back-off {delay} restarting failed container={name} pod={}_{}({})",
+            id.name, id.namespace, id.uid
+        )),
+    }
+}
+
+fn terminated(run: &Terminated) -> ContainerStateTerminated {
+    ContainerStateTerminated {
+        container_id: Some(run.id.clone()).filter(|id| !id.is_empty()),
+        exit_code: run.exit_code,
+        reason: Some(run.reason.clone()).filter(|reason| !reason.is_empty()),
+        message: run.message.clone(),
+        started_at: run.started_at.map(Time),
+        finished_at: Some(Time(run.finished_at)),
+        signal: None,
+    }
+}

@@ -1,0 +1,75 @@
+//! What the kubelet's API may look at.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Pod;
+use parking_lot::RwLock;
+
+use super::observed::{ContainerView, State};
+use crate::runtime::Container;
+
+/// A Pod as its worker last saw it.
+pub(crate) struct PodView {
+    pub(crate) pod: Arc<Pod>,
+    pub(crate) containers: Vec<ContainerBrief>,
+}
+
+pub(crate) struct ContainerBrief {
+    pub(crate) name: String,
+    /// The number of its newest run; `None` if it never ran.
+    pub(crate) run: Option<i32>,
+    /// The run before that, if there was one.
+    pub(crate) previous: Option<i32>,
+    pub(crate) running: Option<Arc<dyn Container>>,
+}
+
+impl ContainerBrief {
+    pub(crate) fn new(name: &str, view: &ContainerView, running: Option<Arc<dyn Container>>) -> ContainerBrief {
+        let has_run = matches!(view.state, State::Running(_)) || view.latest_run().is_some();
+        ContainerBrief {
+            name: name.to_owned(),
+            run: has_run.then_some(view.restarts),
+            previous: (view.restarts > 0).then(|| view.restarts - 1),
+            running,
+        }
+    }
+}
+
+/// Namespace and name.
+type Key = (String, String);
+
+/// The Pods of this node, by namespace and name. Cloning shares it.
+#[derive(Clone, Default)]
+pub(crate) struct PodTable {
+    pods: Arc<RwLock<HashMap<Key, Arc<PodView>>>>,
+}
+
+impl PodTable {
+    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<Arc<PodView>> {
+        self.pods.read().get(&(namespace.to_owned(), name.to_owned())).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<PodView>> {
+        self.pods.read().values().cloned().collect()
+    }
+
+    pub(super) fn put(&self, view: PodView) {
+        if let Some(key) = key(&view.pod) {
+            self.pods.write().insert(key, Arc::new(view));
+        }
+    }
+
+    /// Takes the Pod out, unless another one has its name by now.
+    pub(super) fn remove(&self, pod: &Pod) {
+        let Some(key) = key(pod) else { return };
+        let mut pods = self.pods.write();
+        if pods.get(&key).is_some_and(|view| view.pod.metadata.uid == pod.metadata.uid) {
+            pods.remove(&key);
+        }
+    }
+}
+
+fn key(pod: &Pod) -> Option<Key> {
+    Some((pod.metadata.namespace.clone()?, pod.metadata.name.clone()?))
+}

@@ -1,0 +1,124 @@
+//! Keeps the Node and its Lease fresh.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::core::v1::{Node, NodeStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::json;
+
+use super::machine::Pressure;
+use super::object::NodeFacts;
+use crate::images::ImageStore;
+
+/// As the kubelet's `nodeLeaseDurationSeconds`, of which a quarter is the time between renewals.
+const LEASE_SECONDS: i32 = 40;
+const RENEW: Duration = Duration::from_secs(10);
+/// How often it is looked whether the Node changed.
+const LOOK: Duration = Duration::from_secs(10);
+/// How often the Node is written although it did not.
+const REPORT: Duration = Duration::from_secs(300);
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Registers the node, then keeps its status true. Ends never.
+pub(crate) async fn keep_node(client: Client, facts: NodeFacts, data_dir: PathBuf, images: ImageStore) {
+    let nodes: Api<Node> = Api::all(client);
+    let mut reported: Option<(NodeStatus, tokio::time::Instant)> = None;
+    loop {
+        let pressure = Pressure::read(&data_dir);
+        let listed = images.list().unwrap_or_default().into_iter().map(|image| (image.name, image.size)).collect();
+        let previous = reported.as_ref().map(|(status, _)| status);
+        let status = facts.status(pressure, listed, previous, Timestamp::now());
+        let fresh = reported.as_ref().is_some_and(|(before, at)| same(before, &status) && at.elapsed() < REPORT);
+        if fresh {
+            tokio::time::sleep(LOOK).await;
+            continue;
+        }
+        match register(&nodes, &facts, &status).await {
+            Ok(()) => reported = Some((status, tokio::time::Instant::now())),
+            Err(error) => {
+                tracing::warn!(node = facts.name, %error, "the Node could not be written; it is tried again");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+/// Writes the status; if there is no such Node (yet, or any more), creates it first.
+async fn register(nodes: &Api<Node>, facts: &NodeFacts, status: &NodeStatus) -> Result<(), kube::Error> {
+    let params = PatchParams::default();
+    let labels = json!({"metadata": {"labels": facts.all_labels()}});
+    match nodes.patch(&facts.name, &params, &Patch::Merge(labels)).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.code == 404 => {
+            nodes.create(&PostParams::default(), &facts.node()).await?;
+            tracing::info!(node = facts.name, "registered");
+        }
+        Err(error) => return Err(error),
+    }
+    nodes.patch_status(&facts.name, &params, &Patch::Strategic(json!({"status": status}))).await.map(drop)
+}
+
+/// Whether nothing but the time of the heartbeat differs.
+fn same(before: &NodeStatus, status: &NodeStatus) -> bool {
+    let mut status = status.clone();
+    for condition in status.conditions.iter_mut().flatten() {
+        let same = before.conditions.iter().flatten().find(|before| before.type_ == condition.type_);
+        condition.last_heartbeat_time = same.and_then(|same| same.last_heartbeat_time.clone());
+    }
+    *before == status
+}
+
+/// Renews the node's Lease. Ends never.
+pub(crate) async fn keep_lease(client: Client, node: String) {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), "kube-node-lease");
+    let nodes: Api<Node> = Api::all(client);
+    loop {
+        let wait = match renew(&leases, &nodes, &node).await {
+            Ok(()) => RENEW,
+            Err(error) => {
+                tracing::warn!(node, %error, "the node's Lease could not be renewed; it is tried again");
+                RETRY
+            }
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn renew(leases: &Api<Lease>, nodes: &Api<Node>, node: &str) -> Result<(), kube::Error> {
+    let renewed = json!({"spec": {"renewTime": MicroTime(Timestamp::now())}});
+    match leases.patch(node, &PatchParams::default(), &Patch::Merge(renewed)).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => create(leases, nodes, node).await,
+        other => other.map(drop),
+    }
+}
+
+/// The Lease goes with its Node, so it waits until there is one.
+async fn create(leases: &Api<Lease>, nodes: &Api<Node>, node: &str) -> Result<(), kube::Error> {
+    let owner = nodes.get_metadata(node).await?;
+    let owner = OwnerReference {
+        api_version: "v1".to_owned(),
+        kind: "Node".to_owned(),
+        name: node.to_owned(),
+        uid: owner.metadata.uid.unwrap_or_default(),
+        ..OwnerReference::default()
+    };
+    let lease = Lease {
+        metadata: ObjectMeta {
+            name: Some(node.to_owned()),
+            owner_references: Some(vec![owner]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(LeaseSpec {
+            holder_identity: Some(node.to_owned()),
+            lease_duration_seconds: Some(LEASE_SECONDS),
+            renew_time: Some(MicroTime(Timestamp::now())),
+            ..LeaseSpec::default()
+        }),
+    };
+    leases.create(&PostParams::default(), &lease).await.map(drop)
+}

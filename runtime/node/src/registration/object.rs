@@ -1,0 +1,212 @@
+//! The Node object, from what is known of the node.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{
+    ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus,
+    NodeSystemInfo,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+
+use super::machine::{MEMORY_RESERVE, Machine, Pressure};
+use crate::ip::Cidr;
+use crate::quantity::kibibytes;
+
+/// The Node reports no more images than this; the store may hold more.
+const MAX_IMAGES: usize = 50;
+
+/// What does not change while the node runs.
+pub(crate) struct NodeFacts {
+    pub(crate) name: String,
+    pub(crate) address: IpAddr,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) pod_cidr: Cidr,
+    pub(crate) max_pods: u32,
+    pub(crate) kubelet_version: String,
+    pub(crate) kubelet_port: u16,
+    pub(crate) machine: Machine,
+}
+
+/// What Pods may ask for: all there is, but for what the kubelet keeps back by default.
+pub(crate) fn allocatable(machine: &Machine, max_pods: u32) -> BTreeMap<String, Quantity> {
+    let memory = machine.memory_bytes.saturating_sub(MEMORY_RESERVE);
+    amounts(machine.cpus, memory, machine.disk_bytes / 10 * 9, max_pods)
+}
+
+fn capacity(machine: &Machine, max_pods: u32) -> BTreeMap<String, Quantity> {
+    amounts(machine.cpus, machine.memory_bytes, machine.disk_bytes, max_pods)
+}
+
+fn amounts(cpus: u64, memory: u64, disk: u64, pods: u32) -> BTreeMap<String, Quantity> {
+    BTreeMap::from([
+        ("cpu".to_owned(), Quantity(cpus.to_string())),
+        ("memory".to_owned(), kibibytes(memory)),
+        ("ephemeral-storage".to_owned(), kibibytes(disk)),
+        ("pods".to_owned(), Quantity(pods.to_string())),
+    ])
+}
+
+impl NodeFacts {
+    /// The object as it is created.
+    pub(crate) fn node(&self) -> Node {
+        let cidr = self.pod_cidr.to_string();
+        Node {
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                labels: Some(self.all_labels()),
+                ..Default::default()
+            },
+            spec: Some(NodeSpec { pod_cidr: Some(cidr.clone()), pod_cidrs: Some(vec![cidr]), ..NodeSpec::default() }),
+            status: None,
+        }
+    }
+
+    pub(crate) fn all_labels(&self) -> BTreeMap<String, String> {
+        let own = [
+            ("kubernetes.io/hostname", self.name.as_str()),
+            ("kubernetes.io/os", "linux"),
+            ("kubernetes.io/arch", &self.machine.architecture),
+            ("beta.kubernetes.io/os", "linux"),
+            ("beta.kubernetes.io/arch", &self.machine.architecture),
+        ];
+        let own = own.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        own.chain(self.labels.clone()).collect()
+    }
+
+    /// The status now. The heartbeat in its conditions is `now`; their last change is kept from `previous`.
+    pub(crate) fn status(
+        &self,
+        pressure: Pressure,
+        images: Vec<(String, u64)>,
+        previous: Option<&NodeStatus>,
+        now: Timestamp,
+    ) -> NodeStatus {
+        let images = images.into_iter().take(MAX_IMAGES);
+        NodeStatus {
+            addresses: Some(vec![
+                NodeAddress { type_: "InternalIP".to_owned(), address: self.address.to_string() },
+                NodeAddress { type_: "Hostname".to_owned(), address: self.name.clone() },
+            ]),
+            capacity: Some(capacity(&self.machine, self.max_pods)),
+            allocatable: Some(allocatable(&self.machine, self.max_pods)),
+            conditions: Some(conditions(pressure, previous, now)),
+            daemon_endpoints: Some(NodeDaemonEndpoints {
+                kubelet_endpoint: Some(DaemonEndpoint { port: self.kubelet_port.into() }),
+            }),
+            images: Some(
+                images
+                    .map(|(name, size)| ContainerImage {
+                        names: Some(vec![name]),
+                        size_bytes: i64::try_from(size).ok(),
+                    })
+                    .collect(),
+            ),
+            node_info: Some(self.system_info()),
+            ..NodeStatus::default()
+        }
+    }
+
+    fn system_info(&self) -> NodeSystemInfo {
+        NodeSystemInfo {
+            architecture: self.machine.architecture.clone(),
+            boot_id: self.machine.boot_id.clone(),
+            // The engine's dependency: its major version is the one that the workspace declares.
+            container_runtime_version: "wasmtime://48".to_owned(),
+            kernel_version: self.machine.kernel.clone(),
+            kube_proxy_version: self.kubelet_version.clone(),
+            kubelet_version: self.kubelet_version.clone(),
+            machine_id: self.machine.machine_id.clone(),
+            operating_system: "linux".to_owned(),
+            os_image: self.machine.os_image.clone(),
+            system_uuid: self.machine.machine_id.clone(),
+            ..NodeSystemInfo::default()
+        }
+    }
+}
+
+fn conditions(pressure: Pressure, previous: Option<&NodeStatus>, now: Timestamp) -> Vec<NodeCondition> {
+    let memory = match pressure.memory {
+        true => ("True", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+        false => ("False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    };
+    let disk = match pressure.disk {
+        true => ("True", "KubeletHasDiskPressure", "kubelet has disk pressure"),
+        false => ("False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    };
+    // A WebAssembly container is no process: it cannot use up the machine's process IDs.
+    let pid = ("False", "KubeletHasSufficientPID", "kubelet has sufficient PID available");
+    let ready = ("True", "KubeletReady", "kubelet is posting ready status");
+    [("MemoryPressure", memory), ("DiskPressure", disk), ("PIDPressure", pid), ("Ready", ready)]
+        .into_iter()
+        .map(|(type_, (status, reason, message))| {
+            let before = previous.and_then(|status| status.conditions.as_ref()).into_iter().flatten();
+            let before = before.into_iter().find(|before| before.type_ == type_ && before.status == status);
+            NodeCondition {
+                type_: type_.to_owned(),
+                status: status.to_owned(),
+                reason: Some(reason.to_owned()),
+                message: Some(message.to_owned()),
+                last_heartbeat_time: Some(Time(now)),
+                last_transition_time: before.and_then(|before| before.last_transition_time.clone()).or(Some(Time(now))),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> NodeFacts {
+        NodeFacts {
+            name: "n1".into(),
+            address: "127.0.0.1".parse().unwrap(),
+            labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
+            pod_cidr: "10.244.0.0/18".parse().unwrap(),
+            max_pods: 10_000,
+            kubelet_version: "v1.36.0+carob".into(),
+            kubelet_port: 10250,
+            machine: Machine {
+                cpus: 2,
+                memory_bytes: 1 << 30,
+                disk_bytes: 10 << 30,
+                architecture: "amd64".into(),
+                ..Machine::default()
+            },
+        }
+    }
+
+    #[test]
+    fn a_node_has_its_labels_and_what_it_can_hold() {
+        let facts = facts();
+        let node = facts.node();
+        let labels = node.metadata.labels.unwrap();
+        assert_eq!((labels["kubernetes.io/hostname"].as_str(), labels["zone"].as_str()), ("n1", "a"));
+        assert_eq!(node.spec.unwrap().pod_cidr.unwrap(), "10.244.0.0/18");
+
+        let status = facts.status(Pressure::default(), Vec::new(), None, Timestamp::UNIX_EPOCH);
+        assert_eq!(status.capacity.unwrap()["memory"].0, "1048576Ki");
+        let allocatable = status.allocatable.unwrap();
+        assert_eq!((allocatable["memory"].0.as_str(), allocatable["pods"].0.as_str()), ("946176Ki", "10000"));
+    }
+
+    #[test]
+    fn a_condition_keeps_the_time_of_its_last_change() {
+        let facts = facts();
+        let (start, later) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(60).unwrap());
+        let first = facts.status(Pressure::default(), Vec::new(), None, start);
+        let pressed = Pressure { memory: true, disk: false };
+        let second = facts.status(pressed, Vec::new(), Some(&first), later).conditions.unwrap();
+        let changed: Vec<_> = second
+            .iter()
+            .map(|condition| (condition.type_.as_str(), condition.last_transition_time.as_ref().unwrap().0 == later))
+            .collect();
+        assert_eq!(
+            changed,
+            [("MemoryPressure", true), ("DiskPressure", false), ("PIDPressure", false), ("Ready", false)]
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! A runtime whose containers do what a test says.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use carob_net::{Body, HttpService, Refused};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::{Container, ContainerSpec, Exit, Output, Runtime, StartError, Usage};
+use crate::images::Image;
+
+/// Starts everything at once, unless told that a container's start fails.
+#[derive(Clone, Default)]
+pub(crate) struct FakeRuntime {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    failing: HashMap<String, String>,
+    serving: Vec<String>,
+    started: Vec<Arc<FakeContainer>>,
+}
+
+/// A container that was started.
+pub(crate) struct FakeContainer {
+    pub(crate) name: String,
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) output: Arc<dyn Output>,
+    pub(crate) status: Arc<Mutex<StatusCode>>,
+    http: bool,
+    exit: Arc<watch::Sender<Option<Exit>>>,
+    asked_to_end: Mutex<Vec<Duration>>,
+}
+
+impl FakeRuntime {
+    /// Containers of this name cannot be started.
+    pub(crate) fn fail(&self, name: &str, message: &str) {
+        self.inner.lock().failing.insert(name.to_owned(), message.to_owned());
+    }
+
+    /// Containers of this name serve HTTP.
+    pub(crate) fn serve(&self, name: &str) {
+        self.inner.lock().serving.push(name.to_owned());
+    }
+
+    /// Every container of this name that was started, in order.
+    pub(crate) fn started(&self, name: &str) -> Vec<Arc<FakeContainer>> {
+        self.inner.lock().started.iter().filter(|container| container.name == name).cloned().collect()
+    }
+}
+
+impl FakeContainer {
+    pub(crate) fn exit(&self, code: i32) {
+        self.end(Exit { code, oom_killed: false, message: None });
+    }
+
+    pub(crate) fn end(&self, exit: Exit) {
+        self.exit.send_replace(Some(exit));
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.exit.borrow().is_some()
+    }
+
+    /// The graces that it was given when it was told to end.
+    pub(crate) fn graces(&self) -> Vec<Duration> {
+        self.asked_to_end.lock().clone()
+    }
+}
+
+impl Runtime for FakeRuntime {
+    fn start(&self, _: Image, spec: ContainerSpec) -> BoxFuture<'static, Result<Arc<dyn Container>, StartError>> {
+        let mut inner = self.inner.lock();
+        let result = match inner.failing.get(&spec.name) {
+            Some(message) => Err(StartError(message.clone())),
+            None => {
+                let container = Arc::new(FakeContainer {
+                    http: inner.serving.contains(&spec.name),
+                    name: spec.name,
+                    args: spec.args,
+                    env: spec.env,
+                    output: spec.output,
+                    status: Arc::new(Mutex::new(StatusCode::OK)),
+                    exit: Arc::new(watch::Sender::new(None)),
+                    asked_to_end: Mutex::default(),
+                });
+                inner.started.push(container.clone());
+                Ok(container as Arc<dyn Container>)
+            }
+        };
+        async move { result }.boxed()
+    }
+}
+
+impl Container for FakeContainer {
+    fn exited(&self) -> BoxFuture<'static, Exit> {
+        let mut exit = self.exit.subscribe();
+        async move { exit.wait_for(Option::is_some).await.unwrap().clone().unwrap() }.boxed()
+    }
+
+    /// A server ends at once, anything else when its grace is over, as the engine has it.
+    fn terminate(&self, grace: Duration) {
+        self.asked_to_end.lock().push(grace);
+        if self.http && !grace.is_zero() {
+            return self.exit(0);
+        }
+        let exit = self.exit.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(grace).await;
+            let killed = Exit { code: 137, oom_killed: false, message: None };
+            exit.send_if_modified(|ended| ended.is_none() && ended.replace(killed).is_none());
+        });
+    }
+
+    fn http(&self) -> Option<Arc<dyn HttpService>> {
+        self.http.then(|| Arc::new(Answers(self.status.clone())) as Arc<dyn HttpService>)
+    }
+
+    fn usage(&self) -> Usage {
+        Usage { cpu: Duration::from_millis(1500), memory_bytes: 65536, requests: 0 }
+    }
+}
+
+/// Answers with a status code.
+struct Answers(Arc<Mutex<StatusCode>>);
+
+impl HttpService for Answers {
+    fn call(&self, _: Request<Body>) -> BoxFuture<'static, Result<Response<Body>, (Refused, Option<Request<Body>>)>> {
+        let body = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
+        let mut response = Response::new(body);
+        *response.status_mut() = *self.0.lock();
+        async move { Ok(response) }.boxed()
+    }
+
+    fn load(&self) -> usize {
+        0
+    }
+}

@@ -1,0 +1,98 @@
+//! What the node asks of whatever runs its containers.
+//!
+//! The node knows images, arguments, limits and exits; what an instance or a store is stays behind this trait. The
+//! engine is one implementation; a test double is another.
+
+#[cfg(test)]
+pub(crate) mod fake;
+mod wasm;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carob_net::HttpService;
+use futures::future::BoxFuture;
+
+use crate::images::Image;
+pub(crate) use wasm::WasmRuntime;
+
+/// Runs containers.
+pub(crate) trait Runtime: Send + Sync + 'static {
+    /// Starts a container of `image`.
+    fn start(&self, image: Image, spec: ContainerSpec) -> BoxFuture<'static, Result<Arc<dyn Container>, StartError>>;
+}
+
+/// What a container is started with.
+pub(crate) struct ContainerSpec {
+    /// The container's name, for messages.
+    pub(crate) name: String,
+    /// All arguments, with the program's name in front.
+    pub(crate) args: Vec<String>,
+    /// The environment, in order.
+    pub(crate) env: Vec<(String, String)>,
+    /// Most bytes of memory that all its instances may hold together.
+    pub(crate) memory: Option<u64>,
+    /// Thousandths of a processor that all its instances may use together.
+    pub(crate) cpu_millis: Option<u32>,
+    /// Whether one instance may answer several requests, one after the other.
+    pub(crate) http_reuse: bool,
+    /// Takes what it prints.
+    pub(crate) output: Arc<dyn Output>,
+}
+
+/// Takes what a container prints. It is called on the guest's own thread, so a slow one slows the guest.
+pub(crate) trait Output: Send + Sync + 'static {
+    /// Takes some bytes, which may end anywhere in a line.
+    fn write(&self, stream: Stream, bytes: &[u8]);
+}
+
+/// Which of its two streams a container printed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A container that was started. Dropping the last handle kills it.
+pub(crate) trait Container: Send + Sync + 'static {
+    /// Waits until it has ended, and says how. It may be asked again.
+    fn exited(&self) -> BoxFuture<'static, Exit>;
+
+    /// Asks it to end, and ends it once `grace` is over. Asking again can only shorten the grace.
+    fn terminate(&self, grace: Duration);
+
+    /// What answers its HTTP requests, if it serves HTTP.
+    fn http(&self) -> Option<Arc<dyn HttpService>>;
+
+    /// What it has used so far.
+    fn usage(&self) -> Usage;
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Exit {
+    /// Its exit code; 137 if it was killed.
+    pub(crate) code: i32,
+    /// Whether its memory limit ended it.
+    pub(crate) oom_killed: bool,
+    /// More words, if there are any.
+    pub(crate) message: Option<String>,
+}
+
+/// What a container has used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Processor time since its start.
+    pub(crate) cpu: Duration,
+    /// Memory that its instances hold now.
+    pub(crate) memory_bytes: u64,
+    /// Requests that it has been given.
+    pub(crate) requests: u64,
+}
+
+/// Why a container could not be started.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct StartError(pub(crate) String);
