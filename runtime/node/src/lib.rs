@@ -29,3 +29,6 @@ mod runtime;
 
 pub use ip::{Cidr, CidrError};
 pub use node::{Node, NodeConfig};
+
+#[cfg(test)]
+mod tests;

@@ -14,12 +14,39 @@ use crate::runtime::Exit;
 #[derive(Debug)]
 pub(crate) enum Change {
     IpAssigned(IpAddr),
+    NoIp {
+        retry_at: Timestamp,
+    },
     Starting(Slot),
-    Started { slot: Slot, id: String, image: String, image_id: String, probes: ProbeState },
-    NotStarted { slot: Slot, reason: NotStarted, message: String },
-    Stopping { slot: Slot, until: Timestamp },
-    Exited { slot: Slot, id: String, exit: Exit },
-    Probed { slot: Slot, id: String, kind: ProbeKind, ok: bool },
+    /// A start that was under way is forgotten.
+    Abandoned(Slot),
+    Started {
+        slot: Slot,
+        id: String,
+        image: String,
+        image_id: String,
+        probes: ProbeState,
+    },
+    NotStarted {
+        slot: Slot,
+        reason: NotStarted,
+        message: String,
+    },
+    Stopping {
+        slot: Slot,
+        until: Timestamp,
+    },
+    Exited {
+        slot: Slot,
+        id: String,
+        exit: Exit,
+    },
+    Probed {
+        slot: Slot,
+        id: String,
+        kind: ProbeKind,
+        ok: bool,
+    },
 }
 
 impl Observed {
@@ -27,7 +54,13 @@ impl Observed {
     pub(crate) fn apply(&mut self, change: Change, now: Timestamp) -> Verdict {
         match change {
             Change::IpAssigned(ip) => self.ip = Some(ip),
+            Change::NoIp { retry_at } => self.ip_retry_at = Some(retry_at),
             Change::Starting(slot) => self.starting(slot, now),
+            Change::Abandoned(slot) => {
+                if let Some(view) = self.containers.get_mut(slot.0) {
+                    view.state = State::Waiting(None);
+                }
+            }
             Change::Started { slot, id, image, image_id, probes } => {
                 let running = Running { id, image, started_at: now, probes, stopping: None };
                 self.started(slot, running, image_id);

@@ -12,6 +12,8 @@ use super::spec::Slot;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Observed {
     pub(crate) ip: Option<IpAddr>,
+    /// When to ask for an address again, if there was none.
+    pub(crate) ip_retry_at: Option<Timestamp>,
     /// When this node first saw it.
     pub(crate) started_at: Option<Timestamp>,
     /// In the order of their [`Slot`]s.

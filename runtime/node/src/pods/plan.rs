@@ -49,7 +49,7 @@ pub(crate) fn plan(pod: &Pod, observed: &Observed, now: Timestamp) -> Plan {
         return plan;
     }
     if observed.ip.is_none() {
-        plan.actions.push(Action::AssignIp);
+        plan.at(observed.ip_retry_at.unwrap_or(now), now, Action::AssignIp);
         return plan;
     }
     let init_count = pod.init_count();
@@ -103,9 +103,9 @@ impl Plan {
         match &view.state {
             State::Starting => {}
             State::Waiting(None) => self.actions.push(Action::Start(slot)),
-            State::Waiting(Some(waiting)) => self.start_at(slot, waiting.retry_at, now),
+            State::Waiting(Some(waiting)) => self.at(waiting.retry_at, now, Action::Start(slot)),
             State::Terminated(run) if pod.restart_policy(slot).restarts(run.exit_code) => {
-                self.start_at(slot, view.crashes.until(run.finished_at), now);
+                self.at(view.crashes.until(run.finished_at), now, Action::Start(slot));
             }
             State::Terminated(_) => {}
             State::Running(running) => self.check(pod, slot, running, now),
@@ -124,9 +124,10 @@ impl Plan {
         }
     }
 
-    fn start_at(&mut self, slot: Slot, moment: Timestamp, now: Timestamp) {
+    /// Does it if the moment has come; otherwise looks again then.
+    fn at(&mut self, moment: Timestamp, now: Timestamp, action: Action) {
         if moment <= now {
-            self.actions.push(Action::Start(slot));
+            self.actions.push(action);
         } else {
             self.wake = Some(self.wake.map_or(moment, |wake| wake.min(moment)));
         }

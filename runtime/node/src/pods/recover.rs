@@ -24,7 +24,7 @@ pub(crate) fn observed(pod: &Pod, now: Timestamp) -> Observed {
         .containers()
         .map(|container| find(status, &container.name).map_or_else(ContainerView::default, |status| view(status, now)))
         .collect();
-    Observed { ip: None, started_at: Some(started_at), containers, gone: false, ended }
+    Observed { started_at: Some(started_at), containers, ended, ..Observed::default() }
 }
 
 fn find<'a>(status: Option<&'a PodStatus>, name: &str) -> Option<&'a ContainerStatus> {

@@ -38,7 +38,6 @@ pub(crate) struct FakeContainer {
     pub(crate) status: Arc<Mutex<StatusCode>>,
     http: bool,
     exit: Arc<watch::Sender<Option<Exit>>>,
-    asked_to_end: Mutex<Vec<Duration>>,
 }
 
 impl FakeRuntime {
@@ -70,11 +69,6 @@ impl FakeContainer {
     pub(crate) fn has_ended(&self) -> bool {
         self.exit.borrow().is_some()
     }
-
-    /// The graces that it was given when it was told to end.
-    pub(crate) fn graces(&self) -> Vec<Duration> {
-        self.asked_to_end.lock().clone()
-    }
 }
 
 impl Runtime for FakeRuntime {
@@ -91,7 +85,6 @@ impl Runtime for FakeRuntime {
                     output: spec.output,
                     status: Arc::new(Mutex::new(StatusCode::OK)),
                     exit: Arc::new(watch::Sender::new(None)),
-                    asked_to_end: Mutex::default(),
                 });
                 inner.started.push(container.clone());
                 Ok(container as Arc<dyn Container>)
@@ -109,7 +102,6 @@ impl Container for FakeContainer {
 
     /// A server ends at once, anything else when its grace is over, as the engine has it.
     fn terminate(&self, grace: Duration) {
-        self.asked_to_end.lock().push(grace);
         if self.http && !grace.is_zero() {
             return self.exit(0);
         }

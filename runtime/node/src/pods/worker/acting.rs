@@ -1,0 +1,83 @@
+//! Carries a plan out.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::abortable;
+use jiff::Timestamp;
+
+use super::{Done, Worker};
+use crate::clock::after;
+use crate::pods::events::Kind;
+use crate::pods::happened::Change;
+use crate::pods::plan::{Action, StopReason};
+use crate::pods::spec::Slot;
+use crate::pods::start::Job;
+use crate::pods::stop::stop;
+
+/// Between looks whether an address is free again.
+const ADDRESS: Duration = Duration::from_secs(1);
+
+impl Worker {
+    pub(super) fn execute(&mut self, action: Action, now: Timestamp) {
+        match action {
+            Action::AssignIp => self.assign_ip(now),
+            Action::Start(slot) => self.start(slot, now),
+            Action::Abandon(slot) => {
+                if let Some(start) = self.starting.remove(&slot) {
+                    start.abort();
+                }
+                self.observed.apply(Change::Abandoned(slot), now);
+            }
+            Action::Stop { slot, until, why } => self.stop(slot, until, why, now),
+        }
+    }
+
+    fn assign_ip(&mut self, now: Timestamp) {
+        match self.context.ips.assign() {
+            Some(ip) => {
+                let address = IpAddr::V4(ip.address());
+                self.ip = Some(ip);
+                self.observed.apply(Change::IpAssigned(address), now);
+            }
+            None => {
+                let message = "Failed to create pod sandbox: no address is left in the node's podCIDR";
+                self.context.recorder.pod(&self.pod, Kind::Warning, "FailedCreatePodSandBox", message);
+                self.observed.apply(Change::NoIp { retry_at: after(now, ADDRESS) }, now);
+            }
+        }
+    }
+
+    fn start(&mut self, slot: Slot, now: Timestamp) {
+        let (Some(view), Some(ip)) = (self.observed.get(slot), self.observed.ip) else { return };
+        let run = view.next_restart();
+        let job = Job { context: self.context.clone(), pod: self.pod.clone(), slot, run, ip };
+        let (start, handle) = abortable(job.run());
+        self.observed.apply(Change::Starting(slot), now);
+        self.starting.insert(slot, handle);
+        let start = start.map(move |result| match result {
+            Ok(result) => Done::Started(slot, result),
+            Err(_) => Done::Abandoned,
+        });
+        self.pending.push(start.boxed());
+    }
+
+    fn stop(&mut self, slot: Slot, until: Timestamp, why: StopReason, now: Timestamp) {
+        let name = self.container_name(slot);
+        let again = self.observed.get(slot).and_then(|view| view.running()).is_some_and(|run| run.stopping.is_some());
+        self.observed.apply(Change::Stopping { slot, until }, now);
+        let Some(live) = self.live.get(&slot) else { return };
+        if !again {
+            let message = match why {
+                StopReason::PodEnds => format!("Stopping container {name}"),
+                StopReason::Unhealthy => format!("Container {name} failed liveness probe, will be restarted"),
+                StopReason::ImageChanged => format!("Container {name} definition changed, will be restarted"),
+            };
+            self.context.recorder.container(&self.pod, &name, Kind::Normal, "Killing", message);
+        }
+        let drains = why == StopReason::PodEnds && !again;
+        let stopping = stop(live.container.clone(), self.context.clock, until, drains);
+        self.pending.push(stopping.map(|()| Done::Told).boxed());
+    }
+}

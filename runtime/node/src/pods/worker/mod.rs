@@ -1,0 +1,155 @@
+//! One Pod's task: looks, decides, does, reports, and waits for the next thing to happen.
+
+mod acting;
+mod outcomes;
+mod reporting;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{AbortHandle, BoxFuture};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use tokio::sync::watch;
+
+use self::reporting::Reports;
+use super::context::Context;
+use super::observed::Observed;
+use super::plan::plan;
+use super::probe::ProbeKind;
+use super::report::Reported;
+use super::spec::{PodExt, Slot};
+use super::start::{Failure, Live};
+use super::table::{ContainerBrief, PodView};
+use crate::ip::PodIp;
+use crate::runtime::Exit;
+
+/// What a Pod should be: the newest that the API said.
+#[derive(Clone)]
+pub(crate) struct Desired {
+    pub(crate) pod: Arc<Pod>,
+    /// It is not in the API any more.
+    pub(crate) gone: bool,
+}
+
+/// Something that the worker waited for.
+enum Done {
+    Started(Slot, Result<Live, Failure>),
+    Abandoned,
+    Exited(Slot, String, Exit),
+    ProbeDue(Slot, String, ProbeKind),
+    Probed(Slot, String, ProbeKind, Result<(), String>),
+    Told,
+    Reported(Box<PodStatus>, Reported),
+    Deleted(Reported),
+}
+
+pub(crate) struct Worker {
+    context: Arc<Context>,
+    desired: watch::Receiver<Desired>,
+    image_news: watch::Receiver<()>,
+    pod: Arc<Pod>,
+    observed: Observed,
+    ip: Option<PodIp>,
+    live: HashMap<Slot, Live>,
+    starting: HashMap<Slot, AbortHandle>,
+    pending: FuturesUnordered<BoxFuture<'static, Done>>,
+    reports: Reports,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        context: Arc<Context>,
+        desired: watch::Receiver<Desired>,
+        mut observed: Observed,
+        ip: Option<PodIp>,
+    ) -> Worker {
+        let pod = desired.borrow().pod.clone();
+        observed.ip = ip.as_ref().map(|ip| IpAddr::V4(ip.address())).or(observed.ip);
+        let reports = Reports::new(pod.status.clone().unwrap_or_default());
+        Worker {
+            image_news: context.image_news.clone(),
+            context,
+            desired,
+            pod,
+            observed,
+            ip,
+            live: HashMap::new(),
+            starting: HashMap::new(),
+            pending: FuturesUnordered::new(),
+            reports,
+        }
+    }
+
+    /// Runs until the Pod is gone from the API and from this node.
+    pub(crate) async fn run(mut self) {
+        loop {
+            self.look();
+            let now = self.context.clock.now();
+            let plan = plan(&self.pod, &self.observed, now);
+            if !plan.actions.is_empty() {
+                plan.actions.into_iter().for_each(|action| self.execute(action, now));
+                continue;
+            }
+            if self.observed.gone && !self.observed.is_alive() {
+                return self.clean_up().await;
+            }
+            let report_at = self.report(now);
+            self.publish();
+            let wake = [plan.wake, report_at, self.next_wording(now)].into_iter().flatten().min();
+            self.wait(wake).await;
+        }
+    }
+
+    /// Takes in the newest of what the API said.
+    fn look(&mut self) {
+        let desired = self.desired.borrow_and_update().clone();
+        self.pod = desired.pod;
+        self.observed.gone = desired.gone;
+        self.observed.containers.resize_with(self.pod.containers().count(), Default::default);
+    }
+
+    async fn wait(&mut self, wake: Option<Timestamp>) {
+        tokio::select! {
+            changed = self.desired.changed() => {
+                if changed.is_err() {
+                    // The manager is gone, and the node with it: its owner drops this task.
+                    std::future::pending::<()>().await;
+                }
+            }
+            Some(done) = self.pending.next() => self.take(done),
+            Ok(()) = self.image_news.changed() => self.retry_images(),
+            () = self.context.clock.until(wake) => {}
+        }
+    }
+
+    fn publish(&self) {
+        let containers = self.pod.containers().enumerate().filter_map(|(n, container)| {
+            let running = self.live.get(&Slot(n)).map(|live| live.container.clone());
+            Some(ContainerBrief::new(&container.name, self.observed.get(Slot(n))?, running))
+        });
+        self.context.table.put(PodView { pod: self.pod.clone(), containers: containers.collect() });
+    }
+
+    async fn clean_up(self) {
+        self.context.table.remove(&self.pod);
+        let (dirs, pod) = (self.context.dirs.clone(), self.pod.reference());
+        let name = pod.name.clone();
+        match tokio::task::spawn_blocking(move || dirs.remove(&pod)).await {
+            Ok(Err(error)) => tracing::warn!(pod = name, %error, "the Pod's files could not be removed"),
+            _ => tracing::debug!(pod = name, "the Pod is gone"),
+        }
+    }
+
+    fn container_name(&self, slot: Slot) -> String {
+        self.pod.container(slot).map(|container| container.name.clone()).unwrap_or_default()
+    }
+
+    fn later(&mut self, delay: Duration, done: Done) {
+        self.pending.push(tokio::time::sleep(delay).map(move |()| done).boxed());
+    }
+}

@@ -1,0 +1,5 @@
+mod cluster;
+mod ending;
+mod kubelet;
+mod living;
+mod restarting;
