@@ -3,6 +3,8 @@
 mod batch;
 mod claim;
 mod context;
+mod deployment;
+mod endpoints;
 mod pods;
 mod replicas;
 mod write;
@@ -33,6 +35,8 @@ pub async fn run(
     shutdown: CancellationToken,
 ) {
     let mut context = Context { informers, client_for: &client_for, tasks: JoinSet::new() };
+    deployment::start(&mut context);
+    endpoints::start(&mut context);
     replicas::start::<ReplicaSet>(&mut context);
     replicas::start::<ReplicationController>(&mut context);
     shutdown.cancelled().await;

@@ -73,7 +73,12 @@ impl<O: ReplicaOwner<Scope = NamespaceResourceScope>> Reconcile for Replicas<O> 
         let Some(owner) = self.owners.find(&key) else { return Ok(Next::Done) };
         let Some(plan) = self.plan(&owner) else { return Ok(Next::Done) };
         let outcome = self.execute(&owner, &plan).await;
-        self.report(&owner, &plan, outcome.as_ref().err().and_then(Problem::failure)).await?;
+        let pods = match outcome {
+            // What was deleted just now is not counted once more: who rolls from one set to the next relies on it.
+            Ok(()) => plan.remaining(),
+            Err(_) => plan.active.clone(),
+        };
+        self.report(&owner, &pods, outcome.as_ref().err().and_then(Problem::failure)).await?;
         match outcome {
             Ok(()) => Ok(plan.look_again.map_or(Next::Done, Next::After)),
             Err(Problem::Create(error)) if write::is_terminating_namespace(&error) => Ok(Next::Done),
@@ -190,8 +195,8 @@ impl<O: ReplicaOwner<Scope = NamespaceResourceScope>> Replicas<O> {
         failure.map_or(Ok(()), Err)
     }
 
-    async fn report(&self, owner: &Arc<O>, plan: &Plan, failure: Option<Failure>) -> kube::Result<()> {
-        let new = status(owner.as_ref(), &plan.active, failure.as_ref(), Timestamp::now());
+    async fn report(&self, owner: &Arc<O>, pods: &[Arc<Pod>], failure: Option<Failure>) -> kube::Result<()> {
+        let new = status(owner.as_ref(), pods, failure.as_ref(), Timestamp::now());
         if new == owner.status() {
             return Ok(());
         }

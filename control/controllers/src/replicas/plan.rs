@@ -32,6 +32,17 @@ pub(crate) struct Plan {
     pub(crate) look_again: Option<Duration>,
 }
 
+impl Plan {
+    /// The active Pods without those that this plan deletes.
+    pub(crate) fn remaining(&self) -> Vec<Arc<Pod>> {
+        let is_doomed = |pod: &&Arc<Pod>| self.delete.iter().any(|doomed| Arc::ptr_eq(doomed, pod));
+        match self.delete.is_empty() {
+            true => self.active.clone(),
+            false => self.active.iter().filter(|pod| !is_doomed(pod)).cloned().collect(),
+        }
+    }
+}
+
 /// Plans one run. `related` are the Pods of all owners that do the same work.
 pub(crate) fn plan<O: ReplicaOwner>(owner: &O, claim: Claim<Pod>, related: &[Arc<Pod>], now: Timestamp) -> Plan {
     let mut active: Vec<_> = claim.held.into_iter().filter(|pod| is_active(pod)).collect();
