@@ -1,5 +1,7 @@
 //! What every cluster has from its first moment.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -31,7 +33,7 @@ pub(crate) async fn write(api: &ApiServer) -> Result<(), Error> {
 
 fn service(api: &ApiServer) -> Value {
     let (network, _) = api.config().service_cidr;
-    let first = std::net::Ipv4Addr::from(u32::from(network) + 1);
+    let first = Ipv4Addr::from(u32::from(network) + 1);
     json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": { "name": "kubernetes", "labels": { "component": "apiserver", "provider": "kubernetes" } },
@@ -42,25 +44,30 @@ fn service(api: &ApiServer) -> Value {
     })
 }
 
+/// An endpoint may not be a loopback address; a server that listens only there has none to publish.
+fn published(api: &ApiServer) -> Option<(IpAddr, u16)> {
+    Some(api.config().advertise).filter(|(address, _)| !address.is_loopback() && !address.is_unspecified())
+}
+
 fn endpoints(api: &ApiServer) -> Value {
-    let (address, port) = api.config().advertise;
+    let subset = published(api).map(|(address, port)| {
+        json!({ "addresses": [{ "ip": address }], "ports": [{ "name": "https", "port": port, "protocol": "TCP" }] })
+    });
     json!({
         "apiVersion": "v1", "kind": "Endpoints",
         "metadata": { "name": "kubernetes", "labels": { "endpointslice.kubernetes.io/skip-mirror": "true" } },
-        "subsets": [{
-            "addresses": [{ "ip": address }],
-            "ports": [{ "name": "https", "port": port, "protocol": "TCP" }],
-        }],
+        "subsets": Vec::from_iter(subset),
     })
 }
 
 fn slice(api: &ApiServer) -> Value {
     let (address, port) = api.config().advertise;
+    let ready = published(api).map(|(address, _)| json!({ "addresses": [address], "conditions": { "ready": true } }));
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
         "metadata": { "name": "kubernetes", "labels": { "kubernetes.io/service-name": "kubernetes" } },
         "addressType": if address.is_ipv4() { "IPv4" } else { "IPv6" },
-        "endpoints": [{ "addresses": [address], "conditions": { "ready": true } }],
+        "endpoints": Vec::from_iter(ready),
         "ports": [{ "name": "https", "port": port, "protocol": "TCP" }],
     })
 }

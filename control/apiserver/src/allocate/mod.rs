@@ -14,13 +14,6 @@ use crate::{status::Status, verbs::Call};
 use claims::{Claim, claims, takes_cluster_ip, takes_node_ports};
 use pool::{Pool, Refused};
 
-/// Keeps on an update what was allocated and is not spoken of, and drops what the new type has no use for. Pure.
-pub(crate) fn carry_over(resource: &Resource, new: &mut Value, old: &Value) {
-    if is_service(resource) {
-        claims::carry_over(new, old);
-    }
-}
-
 /// Fills in what is to be allocated and plans the writes that take it, and give back what `old` had and `new` has not.
 pub(crate) async fn plan(call: &Call, name: &str, new: &mut Value, old: Option<&Value>) -> Result<Vec<Write>, Status> {
     if !is_service(call.served.resource) {

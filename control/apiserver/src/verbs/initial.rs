@@ -30,6 +30,7 @@ pub(super) fn prepare(call: &Call, mut object: Value, now: Timestamp) -> Result<
     if resource.strategy.has_generation() {
         metadata.insert("generation".to_owned(), json!(1));
     }
+    resource.strategy.default(&mut object);
     resource.strategy.prepare_create(&mut object, now);
     Ok(object)
 }
@@ -47,6 +48,7 @@ pub(super) fn finish(call: &Call, object: &mut Value) -> Result<String, Status> 
     resource.strategy.default(object);
     let mut causes = meta::validate_metadata(resource, object);
     causes.extend(resource.strategy.validate(object));
+    causes.extend(resource.strategy.validate_create(object));
     if causes.is_empty() { Ok(name) } else { Err(Status::invalid(resource, &name, &causes)) }
 }
 

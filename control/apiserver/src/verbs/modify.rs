@@ -72,7 +72,6 @@ fn shape(call: &Call, part: Part, mut new: Value, old: &Value) -> Result<Value, 
     carry_over(&mut new, old);
     match part {
         Part::Main => {
-            allocate::carry_over(resource, &mut new, old);
             resource.strategy.default(&mut new);
             resource.strategy.prepare_update(&mut new, old);
         }
