@@ -7,6 +7,7 @@ use crate::container::{Exit, State};
 use crate::host::{self, Host};
 use crate::memory::Exceeded;
 use crate::program::{Compiled, Entry};
+use crate::trap;
 
 /// A component that exports `wasi:cli/run`, ready to be instantiated.
 pub(crate) struct Command {
@@ -60,7 +61,7 @@ fn exit(ended: wasmtime::Result<Result<(), ()>>) -> Exit {
         Err(error) => match (error.downcast_ref::<I32Exit>(), error.downcast_ref::<Exceeded>()) {
             (Some(I32Exit(code)), _) => Exit::with_code(*code),
             (None, Some(exceeded)) => Exit::out_of_memory(exceeded.to_string()),
-            (None, None) => Exit::by_trap(format!("{error:#}")),
+            (None, None) => Exit::by_trap(trap::describe(&error)),
         },
     }
 }

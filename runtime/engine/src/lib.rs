@@ -26,6 +26,7 @@ mod output;
 mod pool;
 mod program;
 mod ticker;
+mod trap;
 mod wrap;
 
 pub use compile::CompileError;

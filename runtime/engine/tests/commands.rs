@@ -18,7 +18,7 @@ async fn exit_codes_say_how_it_ended() {
         (&["misbehave", "exit", "0"], 0, Reason::Completed, ""),
         (&["misbehave", "exit", "7"], 7, Reason::Error, ""),
         (&["misbehave", "nonsense"], 1, Reason::Error, ""),
-        (&["misbehave", "trap"], 134, Reason::Error, "unreachable"),
+        (&["misbehave", "trap"], 134, Reason::Error, "wasm trap: wasm `unreachable` instruction executed\n    0: "),
         (&["misbehave", "panic"], 134, Reason::Error, "unreachable"),
     ];
     for (args, code, reason, message) in cases {

@@ -8,6 +8,7 @@ use futures::channel::oneshot;
 use http::{Request, Response};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, SetOnce};
+use tokio::time::timeout;
 use wasmtime_wasi_http::WasiBody;
 
 use super::Refusal;
@@ -140,17 +141,17 @@ impl Lease {
     /// Ends when the instance has no more reason to run: everybody who waits for it went away, or all was answered
     /// `after_response` ago.
     pub(super) async fn forsaken(&self, after_response: Duration) {
+        self.changed.notified().await;
         loop {
-            self.changed.notified().await;
             let counts = *self.counts.lock();
             if counts.given_up > 0 && counts.given_up == counts.open {
                 return;
             }
-            if counts == Counts::default() {
-                tokio::time::sleep(after_response).await;
-                if *self.counts.lock() == counts {
-                    return;
-                }
+            let next = self.changed.notified();
+            if counts != Counts::default() {
+                next.await;
+            } else if timeout(after_response, next).await.is_err() {
+                return;
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::container::{Exit, State};
 use crate::host::{self, Host};
 use crate::memory::Exceeded;
 use crate::output::Stream;
+use crate::trap;
 
 /// Answers requests, one instance after another, until none waits.
 pub(super) async fn work(shared: Arc<Shared>) {
@@ -83,11 +84,11 @@ fn waiting_helps(state: &State, error: &wasmtime::Error) -> bool {
 
 /// A trap ends its instance alone, but memory belongs to the container.
 fn failed(state: &State, lease: &Lease, error: &wasmtime::Error) {
-    let message = format!("{error:#}");
+    let message = trap::describe(error);
     if error.is::<Exceeded>() {
         state.end(Exit::out_of_memory(message.clone()));
     } else {
-        state.config.output.write(Stream::Stderr, format!("the instance ended: {error:?}\n").as_bytes());
+        state.config.output.write(Stream::Stderr, format!("the instance ended: {message}\n").as_bytes());
     }
     lease.fail(message);
 }
