@@ -1,0 +1,145 @@
+//! `carob up`: a whole cluster in one process.
+
+mod address;
+mod dialer;
+mod parts;
+mod ready;
+mod tls;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use carob_apiserver::{ApiServer, Identity};
+use carob_engine::{Engine, EngineConfig};
+use carob_net::HttpEndpoints;
+use carob_netmesh::{NetmeshConfig, Services};
+use carob_node::{Node, NodeConfig};
+use carob_pki::ClusterPki;
+use carob_store::Redb;
+use kube::Client;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::UpOptions;
+use crate::data_dir::{DataDir, DataDirLock};
+use crate::samples;
+
+use dialer::InProcessDialer;
+use parts::Parts;
+
+/// How long the parts have, together, to end after they were asked to.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Where Pods get their addresses from. Room for as many Pods as one node can hold.
+const POD_CIDR: &str = "10.244.0.0/16";
+
+/// Runs the cluster until SIGTERM or Ctrl-C, or until a part of it fails.
+pub(crate) fn run(options: UpOptions) -> anyhow::Result<()> {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let data = DataDir::locate(&options.data)?;
+    let lock = data.lock()?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("carob")
+        .build()
+        .context("cannot start the tokio runtime")?
+        .block_on(up(options, data, lock))
+}
+
+async fn up(options: UpOptions, data: DataDir, _lock: DataDirLock) -> anyhow::Result<()> {
+    println!("data directory  {}", data.root().display());
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut parts = Parts::default();
+    let started = tokio::select! {
+        started = start(&options, &data, &mut parts) => started.map(Some),
+        _ = tokio::signal::ctrl_c() => Ok(None),
+        _ = terminate.recv() => Ok(None),
+    };
+    let ended = match started {
+        Ok(Some(ready)) => {
+            println!("{ready}");
+            tokio::select! {
+                failure = parts.failure() => Err(failure),
+                _ = tokio::signal::ctrl_c() => Ok(()),
+                _ = terminate.recv() => Ok(()),
+            }
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    println!("stopping");
+    parts.stop(DRAIN).await;
+    ended
+}
+
+/// Starts every part, each after what it needs, and gives the line that says where the cluster is.
+async fn start(options: &UpOptions, data: &DataDir, parts: &mut Parts) -> anyhow::Result<String> {
+    let listener = address::bind(options.listen).await?;
+    let listen = listener.local_addr()?;
+
+    let store = Redb::open(&data.store(), carob_store::Options::default())
+        .with_context(|| format!("cannot open the store {}", data.store().display()))?;
+    let names = address::names(listen);
+    let pki = ClusterPki::load_or_create(&data.pki(), &names, SystemTime::now())?;
+    let authority = pki.authority.certificate();
+
+    let dialer = Arc::new(InProcessDialer::default());
+    let api = ApiServer::new(Arc::new(store), address::api_config(listen, dialer.clone()))
+        .await
+        .context("cannot start the API server")?;
+    let served = api.clone();
+    let tls = tls::server(&pki)?;
+    parts.start("API server", |stop| async move { served.serve(listener, tls, stop).await.map_err(Into::into) });
+    let server = address::server_url(listen);
+    let kubeconfig = data.kubeconfig();
+    carob_pki::write_private(&kubeconfig, &carob_pki::kubeconfig(&server, authority, &pki.admin))?;
+    println!("API server      {server}");
+
+    let client = |user: &str, groups: &[&str]| Client::new(api.client(Identity::new(user, groups)), "default");
+    let manager = client("system:kube-controller-manager", &[]);
+    let scheduler = client("system:kube-scheduler", &[]);
+    parts.start("scheduler", |stop| async move { carob_scheduler::run(scheduler, stop).await.map_err(Into::into) });
+    let config = carob_controllers::Config { authority: authority.to_owned() };
+    parts.start("controllers", |stop| async move {
+        carob_controllers::run(manager, config, stop).await.map_err(Into::into)
+    });
+
+    let endpoints = HttpEndpoints::default();
+    let node_name = data.node_name()?;
+    let engine = Engine::new(EngineConfig::new(data.node().join("compiled"))).context("cannot start wasmtime")?;
+    let identity = format!("system:node:{node_name}");
+    let node = Node::new(
+        client(&identity, &["system:nodes"]),
+        engine,
+        endpoints.clone(),
+        NodeConfig::new(&node_name, data.node(), POD_CIDR),
+    )
+    .context("cannot start the node")?;
+    dialer.serve(node.kubelet_api());
+    parts.start("node", |stop| async move { node.run(stop).await.map_err(Into::into) });
+
+    let services = Services::new(
+        client(&identity, &["system:nodes"]),
+        endpoints,
+        NetmeshConfig { node_name: node_name.clone(), node_port_address: options.node_port_address },
+    );
+    parts.start("Services", |stop| async move { services.run(stop).await.map_err(Into::into) });
+
+    let admin = client("kubernetes-admin", &["system:masters"]);
+    ready::node(&admin, &node_name).await?;
+    println!("node            {node_name} is ready");
+    let samples = match options.samples {
+        true => Some(start_samples(&admin, data, options.node_port_address).await?),
+        false => None,
+    };
+    Ok(ready::line(&server, &kubeconfig, samples.as_deref()))
+}
+
+async fn start_samples(admin: &Client, data: &DataDir, node_port_address: IpAddr) -> anyhow::Result<String> {
+    samples::load_images(data)?;
+    samples::apply(admin).await?;
+    let url = samples::url(node_port_address);
+    ready::answers(&url).await?;
+    Ok(url)
+}
