@@ -10,9 +10,8 @@ use crate::data_dir::DataDir;
 pub(crate) fn load(options: &ImageLoadOptions) -> anyhow::Result<()> {
     let bytes = fs::read(&options.file).with_context(|| format!("cannot read {}", options.file.display()))?;
     let images = open(&DataDir::locate(&options.data)?)?;
-    let digest =
-        images.load(&bytes, &options.tag).with_context(|| format!("cannot load {}", options.file.display()))?;
-    println!("{} {digest}", options.tag);
+    let image = images.load(&bytes, &options.tag).with_context(|| format!("cannot load {}", options.file.display()))?;
+    println!("{} {}", image.name, image.digest);
     Ok(())
 }
 
@@ -27,6 +26,7 @@ pub(crate) fn list(options: &ImageListOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open(data: &DataDir) -> anyhow::Result<ImageStore> {
+/// The image store of a data directory.
+pub(crate) fn open(data: &DataDir) -> anyhow::Result<ImageStore> {
     ImageStore::open(data.images()).with_context(|| format!("cannot open the image store {}", data.images().display()))
 }

@@ -6,8 +6,6 @@ use kube::Client;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 
-use crate::data_dir::DataDir;
-
 macro_rules! component {
     ($name:literal) => {
         include_bytes!(concat!(env!("CAROB_SAMPLES"), "/", $name, ".wasm"))
@@ -38,8 +36,7 @@ pub(crate) fn url(node_port_address: IpAddr) -> String {
 }
 
 /// Puts the samples' components into the node's image store.
-pub(crate) fn load_images(data: &DataDir) -> anyhow::Result<()> {
-    let images = ImageStore::open(data.images()).context("cannot open the image store")?;
+pub(crate) fn load_images(images: &ImageStore) -> anyhow::Result<()> {
     for (name, component) in IMAGES {
         images.load(component, name).with_context(|| format!("cannot load {name}"))?;
     }

@@ -15,24 +15,23 @@ use carob_apiserver::{ApiServer, Identity};
 use carob_engine::{Engine, EngineConfig};
 use carob_net::HttpEndpoints;
 use carob_netmesh::{NetmeshConfig, Services};
+use carob_node::images::ImageStore;
 use carob_node::{Node, NodeConfig};
 use carob_pki::ClusterPki;
+use carob_reconcile::Informers;
 use carob_store::Redb;
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::UpOptions;
 use crate::data_dir::{DataDir, DataDirLock};
-use crate::samples;
+use crate::{image, samples};
 
 use dialer::InProcessDialer;
 use parts::Parts;
 
 /// How long the parts have, together, to end after they were asked to.
 const DRAIN: Duration = Duration::from_secs(20);
-
-/// Where Pods get their addresses from. Room for as many Pods as one node can hold.
-const POD_CIDR: &str = "10.244.0.0/16";
 
 /// Runs the cluster until SIGTERM or Ctrl-C, or until a part of it fails.
 pub(crate) fn run(options: UpOptions) -> anyhow::Result<()> {
@@ -90,54 +89,55 @@ async fn start(options: &UpOptions, data: &DataDir, parts: &mut Parts) -> anyhow
         .context("cannot start the API server")?;
     let served = api.clone();
     let tls = tls::server(&pki)?;
-    parts.start("API server", |stop| async move { served.serve(listener, tls, stop).await.map_err(Into::into) });
+    parts.start("API server", |stop| async move { served.serve(listener, tls, stop).await });
     let server = address::server_url(listen);
     let kubeconfig = data.kubeconfig();
     carob_pki::write_private(&kubeconfig, &carob_pki::kubeconfig(&server, authority, &pki.admin))?;
     println!("API server      {server}");
 
-    let client = |user: &str, groups: &[&str]| Client::new(api.client(Identity::new(user, groups)), "default");
-    let manager = client("system:kube-controller-manager", &[]);
-    let scheduler = client("system:kube-scheduler", &[]);
-    parts.start("scheduler", |stop| async move { carob_scheduler::run(scheduler, stop).await.map_err(Into::into) });
-    let config = carob_controllers::Config { authority: authority.to_owned() };
+    let client = |identity| Client::new(api.client(identity), "default");
+    let informers = Arc::new(Informers::new(client(Identity::user("system:kube-controller-manager"))));
+    let (scheduler, shared) = (client(Identity::user("system:kube-scheduler")), informers.clone());
+    parts.start("scheduler", |stop| async move { carob_scheduler::run(scheduler, &shared, stop).await });
+    let (doors, config) = (api.clone(), carob_controllers::Config { ca_pem: authority.to_owned() });
+    let client_of = move |user: &str| Client::new(doors.client(Identity::user(user)), "default");
     parts.start("controllers", |stop| async move {
-        carob_controllers::run(manager, config, stop).await.map_err(Into::into)
+        carob_controllers::run(client_of, &informers, config, stop).await;
     });
 
     let endpoints = HttpEndpoints::default();
     let node_name = data.node_name()?;
     let engine = Engine::new(EngineConfig::new(data.node().join("compiled"))).context("cannot start wasmtime")?;
-    let identity = format!("system:node:{node_name}");
+    let images = image::open(data)?;
+    let identity = Identity::user(format!("system:node:{node_name}")).group("system:nodes");
     let node = Node::new(
-        client(&identity, &["system:nodes"]),
+        client(identity.clone()),
         engine,
         endpoints.clone(),
-        NodeConfig::new(&node_name, data.node(), POD_CIDR),
-    )
-    .context("cannot start the node")?;
+        NodeConfig::new(&node_name, data.node(), images.clone(), address::reachable(listen).ip()),
+    );
     dialer.serve(node.kubelet_api());
-    parts.start("node", |stop| async move { node.run(stop).await.map_err(Into::into) });
+    parts.start("node", |stop| async move { node.run(stop).await });
 
     let services = Services::new(
-        client(&identity, &["system:nodes"]),
+        client(identity),
         endpoints,
         NetmeshConfig { node_name: node_name.clone(), node_port_address: options.node_port_address },
     );
-    parts.start("Services", |stop| async move { services.run(stop).await.map_err(Into::into) });
+    parts.start("Services", |stop| async move { services.run(stop).await });
 
-    let admin = client("kubernetes-admin", &["system:masters"]);
+    let admin = client(Identity::user("kubernetes-admin").group("system:masters"));
     ready::node(&admin, &node_name).await?;
     println!("node            {node_name} is ready");
     let samples = match options.samples {
-        true => Some(start_samples(&admin, data, options.node_port_address).await?),
+        true => Some(start_samples(&admin, &images, options.node_port_address).await?),
         false => None,
     };
     Ok(ready::line(&server, &kubeconfig, samples.as_deref()))
 }
 
-async fn start_samples(admin: &Client, data: &DataDir, node_port_address: IpAddr) -> anyhow::Result<String> {
-    samples::load_images(data)?;
+async fn start_samples(admin: &Client, images: &ImageStore, node_port_address: IpAddr) -> anyhow::Result<String> {
+    samples::load_images(images)?;
     samples::apply(admin).await?;
     let url = samples::url(node_port_address);
     ready::answers(&url).await?;

@@ -52,8 +52,8 @@ pub(crate) fn api_config(listen: SocketAddr, nodes: Arc<dyn NodeDialer>) -> Conf
     Config { resources: carob_resources::all(), advertise, nodes, ..Config::default() }
 }
 
-/// An unspecified address stands for all of the host's: the loopback one is among them.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+/// Where a client on this machine reaches what listens at `listen`. An unspecified address stands for all of the host's: the loopback one is among them.
+pub(crate) fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -1,7 +1,9 @@
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use futures::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -26,21 +28,18 @@ impl Default for Parts {
 }
 
 impl Parts {
-    /// Runs a part until its token is cancelled. A part that ends earlier has failed.
+    /// Runs a part until its token is cancelled. A part that ends earlier, or panics, has failed.
     pub(crate) fn start<F>(&mut self, name: &'static str, part: impl FnOnce(CancellationToken) -> F)
     where
-        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
     {
         let stop = CancellationToken::new();
         let (running, stopped, ended) = (part(stop.clone()), stop.clone(), self.ended.0.clone());
         let task = tokio::spawn(async move {
-            let result = running.await;
-            let error = match result {
-                Err(error) => error.context(format!("the {name} failed")),
-                Ok(()) if !stopped.is_cancelled() => anyhow!("the {name} ended by itself"),
-                Ok(()) => return,
-            };
-            ended.send(error).ok();
+            let outcome = AssertUnwindSafe(running).catch_unwind().await;
+            if outcome.is_err() || !stopped.is_cancelled() {
+                ended.send(anyhow!("the {name} ended by itself; the log says more")).ok();
+            }
         });
         self.running.push(Part { name, stop, task });
     }
@@ -78,7 +77,6 @@ mod tests {
             parts.start(name, |stop| async move {
                 stop.cancelled().await;
                 order.lock().unwrap().push(name);
-                Ok(())
             });
         }
         parts.stop(Duration::from_secs(1)).await;
@@ -86,10 +84,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_part_that_ends_by_itself_is_a_failure() {
+    async fn a_part_that_ends_by_itself_or_panics_is_a_failure() {
         let mut parts = Parts::default();
-        parts.start("node", |_| async { Ok(()) });
-        assert_eq!(parts.failure().await.to_string(), "the node ended by itself");
+        parts.start("node", |_| async {});
+        assert!(parts.failure().await.to_string().starts_with("the node ended by itself"));
+        parts.start("scheduler", |_| async { panic!("a mistake") });
+        assert!(parts.failure().await.to_string().starts_with("the scheduler ended by itself"));
     }
 
     #[tokio::test(start_paused = true)]
