@@ -1,10 +1,14 @@
 //! Makes what is into what should be.
 
+mod accounts;
 mod batch;
 mod claim;
 mod context;
 mod deployment;
+mod discovery;
 mod endpoints;
+mod garbage;
+mod namespace;
 mod pods;
 mod replicas;
 mod write;
@@ -31,10 +35,13 @@ pub struct Config {
 pub async fn run(
     client_for: impl Fn(&str) -> Client + Sync,
     informers: &Informers,
-    _config: Config,
+    config: Config,
     shutdown: CancellationToken,
 ) {
     let mut context = Context { informers, client_for: &client_for, tasks: JoinSet::new() };
+    accounts::start(&mut context, config.ca_pem);
+    namespace::start(&mut context);
+    garbage::start(&mut context);
     deployment::start(&mut context);
     endpoints::start(&mut context);
     replicas::start::<ReplicaSet>(&mut context);

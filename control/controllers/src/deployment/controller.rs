@@ -241,7 +241,8 @@ impl Deployments {
             "annotations": { "deployment.kubernetes.io/revision": revision },
         } });
         let api = self.deployments_in(deployment);
-        let patched = api.patch(&deployment.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await?;
+        // Through the status: an annotation that is written there is not a new wish, so the generation stays.
+        let patched = api.patch_status(&deployment.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await?;
         self.deployments.observe(patched);
         Ok(())
     }

@@ -1,0 +1,145 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use carob_reconcile::{Informer, Next, ObjectKey, Queue, Reconcile};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Namespace, NamespaceCondition};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::core::DynamicObject;
+use kube::{Api, Client, ResourceExt};
+use parking_lot::Mutex;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::discovery::{Kind, deletable};
+use crate::namespace::plan::{FINALIZER, Round, plan};
+use crate::write;
+
+const NAME: &str = "namespace-controller";
+const WORKERS: usize = 4;
+
+/// Starts the controller.
+pub(crate) fn start(context: &mut Context<'_>) {
+    let controller =
+        Namespaces { client: context.client(NAME), namespaces: context.informers.of(), attempts: Mutex::default() };
+    let queue = Arc::new(Queue::new());
+    let wake = queue.clone();
+    controller.namespaces.on_change(move |change| {
+        let ending = change.new.as_ref().filter(|namespace| is_ending(namespace));
+        ending.into_iter().for_each(|namespace| wake.add(namespace.name_any()));
+    });
+    context.spawn(Arc::new(controller), queue, WORKERS);
+}
+
+fn is_ending(namespace: &Namespace) -> bool {
+    let finalizers = namespace.spec.as_ref().and_then(|spec| spec.finalizers.as_ref());
+    let is_held = finalizers.is_some_and(|finalizers| finalizers.iter().any(|finalizer| finalizer == FINALIZER));
+    namespace.metadata.deletion_timestamp.is_some() && is_held
+}
+
+struct Namespaces {
+    client: Client,
+    namespaces: Informer<Namespace>,
+    /// Rounds made so far: the pause between them grows.
+    attempts: Mutex<HashMap<String, u32>>,
+}
+
+impl Reconcile for Namespaces {
+    type Key = String;
+    const NAME: &'static str = NAME;
+
+    async fn reconcile(&self, name: String) -> kube::Result<Next> {
+        let namespace = self.namespaces.find(&ObjectKey::new("", &name));
+        let Some(namespace) = namespace.filter(|namespace| is_ending(namespace)) else {
+            self.attempts.lock().remove(&name);
+            return Ok(Next::Done);
+        };
+        let round = self.delete_content(&name).await;
+        let plan = plan(&namespace, &round, self.attempt(&name), Timestamp::now());
+        if plan.finalize {
+            self.finalize(&namespace).await?;
+            self.attempts.lock().remove(&name);
+            return Ok(Next::Done);
+        }
+        self.report(&namespace, plan.conditions).await?;
+        Ok(Next::After(plan.look_again))
+    }
+}
+
+impl Namespaces {
+    fn attempt(&self, name: &str) -> u32 {
+        let mut attempts = self.attempts.lock();
+        let attempt = attempts.entry(name.to_owned()).or_default();
+        *attempt += 1;
+        *attempt - 1
+    }
+
+    async fn delete_content(&self, namespace: &str) -> Round {
+        let mut round = Round::default();
+        match deletable(&self.client).await {
+            Ok(kinds) => {
+                for kind in kinds.iter().filter(|kind| kind.is_namespaced) {
+                    if let Err(error) = self.delete_kind(namespace, kind, &mut round).await {
+                        round.failures.push(format!("{}: {}", title(kind), write::message(&error)));
+                    }
+                }
+            }
+            Err(error) => round.discovery_failure = Some(write::message(&error)),
+        }
+        round
+    }
+
+    /// Deletes all objects of one kind, in the background, and counts those that are still there.
+    async fn delete_kind(&self, namespace: &str, kind: &Kind, round: &mut Round) -> kube::Result<()> {
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind.resource);
+        if api.list_metadata(&ListParams::default().limit(1)).await?.items.is_empty() {
+            return Ok(());
+        }
+        api.delete_collection(&DeleteParams::background(), &ListParams::default()).await?;
+        let left = api.list_metadata(&ListParams::default()).await?;
+        if !left.items.is_empty() {
+            round.remaining.insert(title(kind), left.items.len());
+        }
+        for finalizer in left.items.iter().flat_map(|object| object.finalizers()) {
+            *round.finalizers.entry(finalizer.clone()).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes our finalizer off the namespace; without any it is gone.
+    async fn finalize(&self, namespace: &Namespace) -> kube::Result<()> {
+        let mut freed = namespace.clone();
+        if let Some(finalizers) = freed.spec.as_mut().and_then(|spec| spec.finalizers.as_mut()) {
+            finalizers.retain(|finalizer| finalizer != FINALIZER);
+        }
+        // Of the object as it is remembered: should it have changed meanwhile, that is a conflict, and a new run.
+        let api = self.api();
+        let result = api.replace_subresource("finalize", &namespace.name_any(), &PostParams::default(), &freed).await;
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) if write::is_gone(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn report(&self, namespace: &Namespace, conditions: Vec<NamespaceCondition>) -> kube::Result<()> {
+        if namespace.status.as_ref().and_then(|status| status.conditions.as_ref()) == Some(&conditions) {
+            return Ok(());
+        }
+        let patch = json!({ "status": { "conditions": conditions } });
+        match self.api().patch_status(&namespace.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
+            Ok(patched) => self.namespaces.observe(patched),
+            Err(error) if write::is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn api(&self) -> Api<Namespace> {
+        Api::all(self.client.clone())
+    }
+}
+
+fn title(kind: &Kind) -> String {
+    format!("{}.{}", kind.resource.plural, kind.resource.group)
+}

@@ -1,0 +1,6 @@
+//! Namespaces that are being deleted: everything in them goes first, then they.
+
+mod controller;
+mod plan;
+
+pub(crate) use controller::start;
