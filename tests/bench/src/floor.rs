@@ -1,0 +1,72 @@
+//! The floors under durable writes: what the disk can do when nothing but bytes is written.
+
+use std::{
+    fs::File,
+    io::Write,
+    path::Path,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use tokio::sync::{mpsc, oneshot};
+
+/// Appends `bytes` and syncs, for `time`: the median, in milliseconds.
+pub(crate) fn synced_append(path: &Path, bytes: &[u8], time: Duration) -> Result<f64> {
+    let (mut file, begun, mut latencies) = (File::create(path)?, Instant::now(), Vec::new());
+    while begun.elapsed() < time {
+        let asked = Instant::now();
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        latencies.push(asked.elapsed());
+    }
+    latencies.sort_unstable();
+    Ok(latencies[latencies.len() / 2].as_secs_f64() * 1e3)
+}
+
+type Waiting = (Vec<u8>, oneshot::Sender<()>);
+
+/// Bare group commit: a thread appends whatever waits to a file, syncs once and answers all.
+pub(crate) struct GroupCommit {
+    queue: Option<mpsc::UnboundedSender<Waiting>>,
+    thread: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl GroupCommit {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let file = File::create(path)?;
+        let (queue, waiting) = mpsc::unbounded_channel();
+        let thread = std::thread::spawn(move || write(file, waiting));
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    pub(crate) async fn append(&self, bytes: Vec<u8>) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.as_ref().context("it is open")?.send((bytes, answer))?;
+        Ok(answered.await?)
+    }
+}
+
+impl Drop for GroupCommit {
+    fn drop(&mut self) {
+        self.queue.take();
+        if let Some(thread) = self.thread.take() {
+            // An error of the disk has failed the requests already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write(mut file: File, mut waiting: mpsc::UnboundedReceiver<Waiting>) -> std::io::Result<()> {
+    let mut batch = Vec::new();
+    while waiting.blocking_recv_many(&mut batch, usize::MAX) > 0 {
+        let bytes: Vec<u8> = batch.iter().flat_map(|(bytes, _)| bytes).copied().collect();
+        file.write_all(&bytes)?;
+        file.sync_data()?;
+        for (_, answer) in batch.drain(..) {
+            // Whoever asked may have gone.
+            let _ = answer.send(());
+        }
+    }
+    Ok(())
+}

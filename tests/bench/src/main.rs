@@ -1,0 +1,34 @@
+//! The benchmarks: each figure beside a floor that is measured in the same run, on the same disk, with the same clients.
+//!
+//! `make bench` runs all of them; arguments choose some by name. Absolute figures mean nothing beyond the machine and the
+//! minute: read the ratios. Start reading at [`BENCHES`], then `measure.rs` for how a load is made and counted.
+
+mod creates;
+mod floor;
+mod measure;
+mod table;
+
+use anyhow::{Result, bail};
+use futures::future::{BoxFuture, FutureExt};
+use table::Row;
+
+/// A benchmark: its name, and what runs it.
+type Bench = (&'static str, fn() -> BoxFuture<'static, Result<Vec<Row>>>);
+
+const BENCHES: &[Bench] = &[("creates", || creates::run().boxed())];
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    let names: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
+    if let Some(unknown) = chosen.iter().find(|name| !names.contains(&name.as_str())) {
+        bail!("there is no benchmark {unknown}; there are: {}", names.join(", "));
+    }
+    let mut rows = Vec::new();
+    for (name, run) in BENCHES.iter().filter(|(name, _)| chosen.is_empty() || chosen.iter().any(|wish| wish == name)) {
+        eprintln!("running {name}");
+        rows.extend(run().await?);
+    }
+    println!("{}", table::render(&rows));
+    Ok(())
+}
