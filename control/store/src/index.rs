@@ -1,7 +1,7 @@
 //! The index by key: every kept version of every key, and what each key holds now.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, VecDeque, btree_map},
     ops::Bound,
 };
 
@@ -70,16 +70,19 @@ impl Index {
     /// Takes up `record`, which is newer than everything here, and returns what its key held before.
     pub(crate) fn apply(&mut self, record: &Record) -> Option<KeyValue> {
         let version = Version::of(record);
-        let known = self.keys.contains_key(&record.key);
-        if known || record.value.is_none() {
-            self.superseded.push_back((record.revision, record.key.clone()));
+        match self.keys.entry(record.key.clone()) {
+            btree_map::Entry::Occupied(mut known) => {
+                self.superseded.push_back((record.revision, record.key.clone()));
+                known.get_mut().replace(record, version)
+            }
+            btree_map::Entry::Vacant(unknown) => {
+                if record.value.is_none() {
+                    self.superseded.push_back((record.revision, record.key.clone()));
+                }
+                unknown.insert(Entry { current: version, value: record.value.clone(), older: Vec::new() });
+                None
+            }
         }
-        if !known {
-            let entry = Entry { current: version, value: record.value.clone(), older: Vec::new() };
-            self.keys.insert(record.key.clone(), entry);
-            return None;
-        }
-        self.keys.get_mut(&record.key).and_then(|entry| entry.replace(record, version))
     }
 
     /// The keys of a range with what they held at `at`, in ascending order.

@@ -22,14 +22,15 @@ impl<'a> Stage<'a> {
 
     /// Takes up one transaction: all of it, or none. The answer is true once the batch is durable.
     pub(crate) fn transaction(&mut self, writes: Vec<Write>) -> Result<Revision, Error> {
-        self.check(&writes)?;
+        let held = self.check(&writes)?;
         let revision = Revision(self.newest.0 + 1);
         let first = self.records.len();
-        for write in writes {
+        for (write, held) in writes.into_iter().zip(held) {
             let index = (self.records.len() - first) as u32;
-            self.write(revision, index, write);
+            self.records.extend(record(revision, index, write, held));
         }
-        if self.records.len() > first {
+        for record in &self.records[first..] {
+            self.pending.insert(record.key.clone(), record.key_value());
             self.newest = revision;
         }
         Ok(self.newest)
@@ -39,32 +40,16 @@ impl<'a> Stage<'a> {
         self.records
     }
 
-    fn check(&self, writes: &[Write]) -> Result<(), Error> {
+    /// What the keys hold, if that is as the transaction expects.
+    fn check(&self, writes: &[Write]) -> Result<Vec<Option<KeyValue>>, Error> {
         if let Some(key) = repeated(writes) {
             return Err(Error::Repeated { key });
         }
-        for write in writes.iter().filter(|write| write.expect != Expect::Anything) {
-            let current = self.current(&write.key);
-            if !holds(write.expect, current.as_ref()) {
-                return Err(Error::Conflict { key: write.key.clone(), current });
-            }
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, revision: Revision, index: u32, write: Write) {
-        let created = match &write.change {
-            Change::Keep => return,
-            Change::Delete | Change::Put(_) => self.current(&write.key).map(|current| current.created),
-        };
-        let value = match write.change {
-            Change::Put(bytes) => Some(bytes),
-            _ if created.is_none() => return,
-            _ => None,
-        };
-        let record = Record { revision, index, key: write.key, created: created.unwrap_or(revision), value };
-        self.pending.insert(record.key.clone(), record.key_value());
-        self.records.push(record);
+        let checked = writes.iter().map(|write| match self.current(&write.key) {
+            current if holds(write.expect, current.as_ref()) => Ok(current),
+            current => Err(Error::Conflict { key: write.key.clone(), current }),
+        });
+        checked.collect()
     }
 
     fn current(&self, key: &Bytes) -> Option<KeyValue> {
@@ -73,6 +58,17 @@ impl<'a> Stage<'a> {
             None => self.index.current(key),
         }
     }
+}
+
+/// What a write to a key that holds `held` adds to the log.
+fn record(revision: Revision, index: u32, write: Write, held: Option<KeyValue>) -> Option<Record> {
+    let value = match write.change {
+        Change::Put(bytes) => Some(bytes),
+        Change::Delete if held.is_some() => None,
+        Change::Delete | Change::Keep => return None,
+    };
+    let created = held.map_or(revision, |held| held.created);
+    Some(Record { revision, index, key: write.key, created, value })
 }
 
 fn holds(expect: Expect, current: Option<&KeyValue>) -> bool {

@@ -60,8 +60,8 @@ impl Drop for GroupCommit {
 fn write(mut file: File, mut waiting: mpsc::UnboundedReceiver<Waiting>) -> std::io::Result<()> {
     let mut batch = Vec::new();
     while waiting.blocking_recv_many(&mut batch, usize::MAX) > 0 {
-        let bytes: Vec<u8> = batch.iter().flat_map(|(bytes, _)| bytes).copied().collect();
-        file.write_all(&bytes)?;
+        let parts: Vec<&[u8]> = batch.iter().map(|(bytes, _)| bytes.as_slice()).collect();
+        file.write_all(&parts.concat())?;
         file.sync_data()?;
         for (_, answer) in batch.drain(..) {
             // Whoever asked may have gone.

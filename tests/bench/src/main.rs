@@ -4,9 +4,14 @@
 //! minute: read the ratios. Start reading at [`BENCHES`], then `measure.rs` for how a load is made and counted.
 
 mod creates;
+mod fanout;
 mod floor;
 mod measure;
+mod objects;
+mod reads;
+mod runtime;
 mod table;
+mod wire;
 
 use anyhow::{Result, bail};
 use futures::future::{BoxFuture, FutureExt};
@@ -15,7 +20,8 @@ use table::Row;
 /// A benchmark: its name, and what runs it.
 type Bench = (&'static str, fn() -> BoxFuture<'static, Result<Vec<Row>>>);
 
-const BENCHES: &[Bench] = &[("creates", || creates::run().boxed())];
+const BENCHES: &[Bench] =
+    &[("creates", || creates::run().boxed()), ("reads", || reads::run().boxed()), ("fanout", || fanout::run().boxed())];
 
 #[tokio::main]
 async fn main() -> Result<()> {

@@ -22,6 +22,10 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    pub(crate) fn count(&self) -> usize {
+        self.latencies.len()
+    }
+
     pub(crate) fn per_second(&self) -> f64 {
         self.latencies.len() as f64 / self.took.as_secs_f64()
     }
@@ -41,21 +45,23 @@ impl Load {
     }
 }
 
-/// Lets `clients` ask again as soon as they are answered, for `time`. `request` gets a number that no other has.
-pub(crate) async fn closed_loop<F, R>(clients: usize, time: Duration, request: F) -> Result<Load>
-where
-    F: Fn(u64) -> R + Clone + Send + 'static,
-    R: Future<Output = Result<()>> + Send,
-{
+/// Somebody who asks again and again.
+pub(crate) trait Client: Send + 'static {
+    /// Asks once, and waits for the answer. No two requests of a load have the same number.
+    fn ask(&mut self, number: u64) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Lets each of `clients` ask again as soon as it is answered, for `time`.
+pub(crate) async fn closed_loop<C: Client>(clients: Vec<C>, time: Duration) -> Result<Load> {
     let (number, begun) = (Arc::new(AtomicU64::new(0)), Instant::now());
     let mut running = JoinSet::new();
-    for _ in 0..clients {
-        let (number, request) = (number.clone(), request.clone());
+    for mut client in clients {
+        let number = number.clone();
         running.spawn(async move {
             let mut latencies = Vec::new();
             while begun.elapsed() < time {
                 let asked = Instant::now();
-                request(number.fetch_add(1, Ordering::Relaxed)).await?;
+                client.ask(number.fetch_add(1, Ordering::Relaxed)).await?;
                 latencies.push(asked.elapsed());
             }
             anyhow::Ok(latencies)
