@@ -51,8 +51,8 @@ impl Row {
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::AtLeast(least) => write!(f, ">= {least}x"),
-            Self::AtMost(most) => write!(f, "<= {most}x"),
+            Self::AtLeast(least) => write!(f, ">= {least:.2}x"),
+            Self::AtMost(most) => write!(f, "<= {most:.2}x"),
             Self::None => Ok(()),
         }
     }
