@@ -33,17 +33,17 @@ pub(super) async fn insert(call: &Call, object: Value) -> Result<Bytes, Status> 
     for _ in 0..write::TRIES {
         let mut object = prepared.clone();
         let name = initial::finish(call, &mut object)?;
+        if !generated && exists(call, &name) {
+            return Err(Status::already_exists(call.served.resource, &name));
+        }
         let home = namespace_stays(call, &name)?;
         let claims = allocate::plan(call, &name, &mut object, None).await?;
         if dry_run {
-            return would_create(call, &name, &object);
+            return Ok(codec::encode(&object));
         }
         match first_of_its_name(call, &name, &object, home, claims).await? {
             Some(revision) => return Ok(codec::splice(&codec::encode(&object), revision).into()),
-            None if exists(call, &name) && !generated => {
-                return Err(Status::already_exists(call.served.resource, &name));
-            }
-            // The generated name was taken, an allocation was, or the namespace changed.
+            // The name was taken, or what was to be allocated, or the namespace changed.
             None => taken = name,
         }
     }
@@ -52,13 +52,6 @@ pub(super) async fn insert(call: &Call, object: Value) -> Result<Bytes, Status> 
 
 fn exists(call: &Call, name: &str) -> bool {
     call.served.cache.get(&call.served.key(&call.address.namespace, name)).is_some()
-}
-
-fn would_create(call: &Call, name: &str, object: &Value) -> Result<Bytes, Status> {
-    if exists(call, name) {
-        return Err(Status::already_exists(call.served.resource, name));
-    }
-    Ok(codec::encode(object))
 }
 
 /// One transaction: the object is new, its namespace is still the one that was looked at, what it claims is free.

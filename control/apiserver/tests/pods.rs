@@ -1,0 +1,97 @@
+//! Binding, eviction and logs of Pods.
+
+mod support;
+
+use std::{io, sync::Arc};
+
+use axum::{Router, extract::RawQuery, http::StatusCode, routing::get};
+use carob_apiserver::{AsyncReadWrite, Config, NodeDialer};
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use serde_json::json;
+use support::{PODS, Server, pod};
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_is_bound_once() {
+    let server = Server::start().await;
+    server.post(PODS, &pod("a")).await.expect(201);
+    let path = format!("{PODS}/a/binding");
+    let binding = |node: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Binding", "metadata": { "name": "a" },
+            "target": { "apiVersion": "v1", "kind": "Node", "name": node },
+        })
+    };
+    server.post(&path, &binding("")).await.expect(422);
+    server.post(&format!("{PODS}/none/binding"), &binding("n1")).await.expect(404);
+    assert_eq!(server.post(&path, &binding("n1")).await.expect(201).body["status"], "Success");
+    let bound = server.get(&format!("{PODS}/a")).await.body;
+    assert_eq!(bound["spec"]["nodeName"], "n1");
+    let conditions = bound["status"]["conditions"].as_array().unwrap();
+    assert!(conditions.iter().any(|one| one["type"] == "PodScheduled" && one["status"] == "True"));
+    let again = server.post(&path, &binding("n2")).await.expect(409);
+    assert!(again.message().ends_with("pod a is already assigned to node \"n1\""), "{}", again.message());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_evicted_pod_is_deleted() {
+    let server = Server::start().await;
+    server.post(PODS, &pod("a")).await.expect(201);
+    let eviction = json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": "a" } });
+    server.post(&format!("{PODS}/a/eviction"), &eviction).await.expect(201);
+    server.get(&format!("{PODS}/a")).await.expect(404);
+    server.post(&format!("{PODS}/a/eviction"), &eviction).await.expect(404);
+}
+
+/// A node whose kubelet API answers with what it was asked.
+struct Echo;
+
+#[async_trait::async_trait]
+impl NodeDialer for Echo {
+    async fn dial(&self, node: &str) -> io::Result<Box<dyn AsyncReadWrite>> {
+        if node != "n1" {
+            return Err(io::Error::other("no such node"));
+        }
+        let router = Router::new()
+            .route("/containerLogs/default/a/main", get(|RawQuery(query)| async { query.unwrap_or_default() }))
+            .fallback(|| async { (StatusCode::BAD_REQUEST, "previous terminated container not found") });
+        let (here, there) = tokio::io::duplex(64 << 10);
+        tokio::spawn(async move {
+            let service = TowerToHyperService::new(router);
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(there), service).await
+        });
+        Ok(Box::new(here))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn logs_come_from_the_node() {
+    let server = Server::with(Config { nodes: Arc::new(Echo), ..Config::default() }).await;
+    let on = |name: &str, node: &str| {
+        let mut pod = pod(name);
+        pod["spec"]["nodeName"] = json!(node);
+        pod
+    };
+    for pod in [on("a", "n1"), on("b", "n1"), on("lost", "n2"), pod("unbound")] {
+        server.post(PODS, &pod).await.expect(201);
+    }
+    let mut two = on("two", "n1");
+    two["spec"]["containers"] = json!([{ "name": "x", "image": "i" }, { "name": "y", "image": "i" }]);
+    server.post(PODS, &two).await.expect(201);
+    let log = server.get(&format!("{PODS}/a/log?follow=true&tailLines=5&sinceTime=2026-01-01T00:00:00Z&other=1")).await;
+    assert_eq!(log.headers["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(log.expect(200).text, "follow=true&sinceTime=2026-01-01T00%3A00%3A00Z&tailLines=5");
+    let cases = [
+        ("b/log", 400, "previous terminated container not found"),
+        ("lost/log", 500, "no such node"),
+        ("unbound/log", 400, "does not have a host assigned"),
+        ("two/log", 400, "a container name must be specified for pod two, choose one of: [x y]"),
+        ("two/log?container=z", 400, "container z is not valid for pod two"),
+        ("a/log?tailLines=-1", 422, "tailLines: must be greater than or equal to 0"),
+        ("a/log?sinceTime=yesterday", 400, "sinceTime: "),
+        ("none/log", 404, "pods \"none\" not found"),
+    ];
+    for (path, code, message) in cases {
+        let answer = server.get(&format!("{PODS}/{path}")).await.expect(code);
+        assert!(answer.message().contains(message), "{path}: {}", answer.message());
+    }
+}
