@@ -18,6 +18,7 @@
 
 mod api;
 mod clock;
+mod errors;
 pub mod images;
 mod ip;
 mod logs;

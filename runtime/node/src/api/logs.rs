@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::Shown;
 use crate::logs::{self, LogOptions, PodRef};
@@ -19,14 +19,23 @@ use crate::runtime::Stream;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct LogQuery {
+    #[serde(deserialize_with = "flag")]
     follow: bool,
+    #[serde(deserialize_with = "flag")]
     previous: bool,
+    #[serde(deserialize_with = "flag")]
     timestamps: bool,
     tail_lines: Option<i64>,
     since_seconds: Option<i64>,
     since_time: Option<Timestamp>,
     limit_bytes: Option<i64>,
     stream: Option<String>,
+}
+
+/// As Kubernetes reads a flag in a query: given, and neither `false` nor `0`.
+fn flag<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    let value = String::deserialize(value)?.to_ascii_lowercase();
+    Ok(value != "false" && value != "0")
 }
 
 type Refusal = (StatusCode, String);

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::spec::PodExt;
+use crate::errors::said;
 
 /// Events that wait to be written; past that they are dropped, since telling must never hold up doing.
 const QUEUE: usize = 8192;
@@ -92,7 +93,7 @@ impl EventWriter {
     pub(crate) async fn run(mut self) {
         while let Some(told) = self.told.recv().await {
             if let Err(error) = self.write(told).await {
-                tracing::debug!(%error, "an Event could not be written");
+                tracing::debug!(error = said(&error), "an Event could not be written");
             }
         }
     }

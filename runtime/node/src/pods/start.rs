@@ -12,6 +12,7 @@ use super::events::Kind;
 use super::observed::NotStarted;
 use super::spec::{PodExt, Slot, http_ports};
 use super::{sources, unsupported};
+use crate::errors::said;
 use crate::images::{Image, ImageError};
 use crate::logs::LogWriter;
 use crate::quantity;
@@ -112,7 +113,7 @@ impl Job {
         let config_error = |message| failure(NotStarted::CreateContainerConfigError, message);
         let namespace = self.pod.reference().namespace;
         let sources = sources::fetch(&self.context.client, &namespace, container).await;
-        let sources = sources.map_err(|error| config_error(error.to_string()))?;
+        let sources = sources.map_err(|error| config_error(said(&error)))?;
         let facts = Facts {
             pod_ip: self.ip,
             host_ip: self.context.host_ip,

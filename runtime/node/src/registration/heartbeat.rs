@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::machine::Pressure;
 use super::object::NodeFacts;
+use crate::errors::said;
 use crate::images::ImageStore;
 
 /// As the kubelet's `nodeLeaseDurationSeconds`, of which a quarter is the time between renewals.
@@ -41,7 +42,11 @@ pub(crate) async fn keep_node(client: Client, facts: NodeFacts, data_dir: PathBu
         match register(&nodes, &facts, &status).await {
             Ok(()) => reported = Some((status, tokio::time::Instant::now())),
             Err(error) => {
-                tracing::warn!(node = facts.name, %error, "the Node could not be written; it is tried again");
+                tracing::warn!(
+                    node = facts.name,
+                    error = said(&error),
+                    "the Node could not be written; it is tried again"
+                );
                 tokio::time::sleep(RETRY).await;
             }
         }
@@ -79,9 +84,10 @@ pub(crate) async fn keep_lease(client: Client, node: String) {
     let nodes: Api<Node> = Api::all(client);
     loop {
         let wait = match renew(&leases, &nodes, &node).await {
-            Ok(()) => RENEW,
+            Ok(true) => RENEW,
+            Ok(false) => RETRY,
             Err(error) => {
-                tracing::warn!(node, %error, "the node's Lease could not be renewed; it is tried again");
+                tracing::warn!(node, error = said(&error), "the node's Lease could not be renewed; it is tried again");
                 RETRY
             }
         };
@@ -89,17 +95,17 @@ pub(crate) async fn keep_lease(client: Client, node: String) {
     }
 }
 
-async fn renew(leases: &Api<Lease>, nodes: &Api<Node>, node: &str) -> Result<(), kube::Error> {
+/// Answers whether it did: the Lease goes with its Node, and there may be none yet.
+async fn renew(leases: &Api<Lease>, nodes: &Api<Node>, node: &str) -> Result<bool, kube::Error> {
     let renewed = json!({"spec": {"renewTime": MicroTime(Timestamp::now())}});
     match leases.patch(node, &PatchParams::default(), &Patch::Merge(renewed)).await {
         Err(kube::Error::Api(status)) if status.code == 404 => create(leases, nodes, node).await,
-        other => other.map(drop),
+        other => other.map(|_| true),
     }
 }
 
-/// The Lease goes with its Node, so it waits until there is one.
-async fn create(leases: &Api<Lease>, nodes: &Api<Node>, node: &str) -> Result<(), kube::Error> {
-    let owner = nodes.get_metadata(node).await?;
+async fn create(leases: &Api<Lease>, nodes: &Api<Node>, node: &str) -> Result<bool, kube::Error> {
+    let Some(owner) = nodes.get_metadata_opt(node).await? else { return Ok(false) };
     let owner = OwnerReference {
         api_version: "v1".to_owned(),
         kind: "Node".to_owned(),
@@ -120,5 +126,5 @@ async fn create(leases: &Api<Lease>, nodes: &Api<Node>, node: &str) -> Result<()
             ..LeaseSpec::default()
         }),
     };
-    leases.create(&PostParams::default(), &lease).await.map(drop)
+    leases.create(&PostParams::default(), &lease).await.map(|_| true)
 }

@@ -23,6 +23,7 @@ async fn logs_of_the_running_and_the_previous_container() {
         ("?tailLines=1", "two\n"),
         ("?limitBytes=2", "on"),
         ("?previous=true", "from the first\n"),
+        ("?previous=false&timestamps=0", "one\ntwo\n"),
         ("?sinceSeconds=3600", "one\ntwo\n"),
         ("?stream=Stderr", ""),
     ] {

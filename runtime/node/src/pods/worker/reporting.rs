@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::PodStatus;
 
 use super::{Done, Worker};
 use crate::clock::after;
+use crate::errors::said;
 use crate::pods::phase::phase;
 use crate::pods::report::{self, Reported};
 use crate::pods::spec::PodExt;
@@ -97,7 +98,7 @@ impl Reports {
         match outcome {
             Reported::Accepted | Reported::Gone => self.reported = status,
             Reported::Failed(error) => {
-                tracing::warn!(%error, "a Pod's status could not be reported; it is tried again");
+                tracing::warn!(error = said(&error), "a Pod's status could not be reported; it is tried again");
                 self.not_before = Some(after(now, RETRY));
             }
         }
@@ -108,7 +109,7 @@ impl Reports {
         match outcome {
             Reported::Accepted | Reported::Gone => self.deleted = true,
             Reported::Failed(error) => {
-                tracing::warn!(%error, "an ended Pod could not be deleted; it is tried again");
+                tracing::warn!(error = said(&error), "an ended Pod could not be deleted; it is tried again");
                 self.not_before = Some(after(now, RETRY));
             }
         }
