@@ -25,6 +25,9 @@ export CAROB_PYTHON := $(TOOLS)/venv/bin/python
 
 UP_FLAGS ?= --samples
 
+# The release of Kubernetes' Go modules that `make schema-tables` reads.
+KUBERNETES := 0.37.2
+
 .PHONY: up test bench samples fmt lint schema-tables compiler tools
 
 up: compiler
@@ -58,6 +61,9 @@ lint: compiler tools
 
 schema-tables: compiler
 	@CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/schema-generate" cargo run --quiet --manifest-path control/schema/generate/Cargo.toml
+	@echo "==> field numbers, from the Go modules k8s.io/api and k8s.io/apimachinery"
+	@folder() { go mod download -json "$$1@v$(KUBERNETES)" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p'; }; \
+	  python3 control/schema/generate/protobuf.py "$$(folder k8s.io/api)" "$$(folder k8s.io/apimachinery)"
 	@git diff --stat -- control/schema/src/tables
 
 compiler:

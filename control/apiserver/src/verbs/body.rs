@@ -82,15 +82,41 @@ pub(super) async fn decode_as(
     ty: TypeRef,
     kind: (&str, &str, &str),
 ) -> Result<Decoded, Status> {
-    if !matches!(media_type(&call.headers).as_str(), "" | "application/json") {
-        return Err(Status::unsupported_media_type("application/json"));
-    }
+    let format = Format::of(&call.headers)?;
     let bytes = read(call, body).await?;
     if bytes.is_empty() {
         return Err(Status::bad_request("the request has no body; an object is expected"));
     }
-    let parsed = Schemas::builtin().parse(ty, &bytes).map_err(|error| Status::bad_request(error.to_string()))?;
-    checked(parsed, FieldValidation::of(call)?, kind)
+    checked(format.parse(ty, &bytes)?, FieldValidation::of(call)?, kind)
+}
+
+/// How an object may be sent.
+#[derive(Clone, Copy)]
+pub(super) enum Format {
+    Json,
+    Protobuf,
+}
+
+impl Format {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Status> {
+        match media_type(headers).as_str() {
+            "" | "application/json" => Ok(Self::Json),
+            "application/vnd.kubernetes.protobuf" => Ok(Self::Protobuf),
+            _ => Err(Status::unsupported_media_type("application/json, application/vnd.kubernetes.protobuf")),
+        }
+    }
+
+    pub(super) fn parse(self, ty: TypeRef, bytes: &[u8]) -> Result<Parsed, Status> {
+        let schemas = Schemas::builtin();
+        let parsed = match self {
+            Self::Json => schemas.parse(ty, bytes),
+            Self::Protobuf => {
+                let object = schemas.read_protobuf(bytes).map_err(|error| Status::bad_request(error.to_string()))?;
+                schemas.parse_value(ty, object)
+            }
+        };
+        parsed.map_err(|error| Status::bad_request(error.to_string()))
+    }
 }
 
 fn checked(parsed: Parsed, validation: FieldValidation, gvk: (&str, &str, &str)) -> Result<Decoded, Status> {

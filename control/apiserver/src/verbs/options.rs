@@ -31,15 +31,11 @@ impl DeleteOptions {
         if bytes.is_empty() {
             return Self::from_query(call);
         }
-        if !matches!(body::media_type(&call.headers).as_str(), "" | "application/json") {
-            return Err(Status::unsupported_media_type("application/json"));
-        }
-        let schemas = Schemas::builtin();
         let resource = call.served.resource;
-        let ty = schemas
+        let ty = Schemas::builtin()
             .of(resource.group, resource.version, "DeleteOptions")
             .ok_or_else(|| Status::internal("no schema of DeleteOptions"))?;
-        let parsed = schemas.parse(ty, &bytes).map_err(|error| Status::bad_request(error.to_string()))?;
+        let parsed = body::Format::of(&call.headers)?.parse(ty, &bytes)?;
         let mut options = Self::from_json(&parsed.object)?;
         options.dry_run |= call.query.dry_run()?;
         Ok(options)
