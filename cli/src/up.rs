@@ -21,6 +21,7 @@ use carob_pki::ClusterPki;
 use carob_reconcile::Informers;
 use carob_store::Redb;
 use kube::Client;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::UpOptions;
@@ -48,6 +49,7 @@ pub(crate) fn run(options: UpOptions) -> anyhow::Result<()> {
 
 async fn up(options: UpOptions, data: DataDir, _lock: DataDirLock) -> anyhow::Result<()> {
     println!("data directory  {}", data.root().display());
+    raise_file_limit();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut parts = Parts::default();
     let started = tokio::select! {
@@ -67,9 +69,20 @@ async fn up(options: UpOptions, data: DataDir, _lock: DataDirLock) -> anyhow::Re
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
-    println!("stopping");
+    if !parts.is_empty() {
+        println!("stopping");
+    }
     parts.stop(DRAIN).await;
     ended
+}
+
+/// Every container that prints keeps its log file open, and every connection a socket: as many as the system allows.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
 }
 
 /// Starts every part, each after what it needs, and gives the line that says where the cluster is.

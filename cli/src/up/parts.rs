@@ -44,6 +44,10 @@ impl Parts {
         self.running.push(Part { name, stop, task });
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
     /// Waits for a part to fail, and says why it did.
     pub(crate) async fn failure(&mut self) -> anyhow::Error {
         self.ended.1.recv().await.unwrap_or_else(|| anyhow!("no part is running"))
