@@ -161,6 +161,11 @@ impl Engine {
         self.inner.pool.capacity
     }
 
+    /// wasmtime with the settings and the pool of this engine, for measuring what the engine adds to it.
+    pub fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.inner.wasmtime
+    }
+
     /// Bytes that all guests together may hold.
     pub fn memory_capacity(&self) -> u64 {
         self.inner.memory.limit()
