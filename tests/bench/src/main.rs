@@ -6,6 +6,7 @@
 mod creates;
 mod fanout;
 mod floor;
+mod http;
 mod measure;
 mod objects;
 mod reads;
@@ -20,8 +21,14 @@ use table::Row;
 /// A benchmark: its name, and what runs it.
 type Bench = (&'static str, fn() -> BoxFuture<'static, Result<Vec<Row>>>);
 
-const BENCHES: &[Bench] =
-    &[("creates", || creates::run().boxed()), ("reads", || reads::run().boxed()), ("fanout", || fanout::run().boxed())];
+const BENCHES: &[Bench] = &[
+    ("creates", || creates::run().boxed()),
+    ("reads", || reads::run().boxed()),
+    ("fanout", || fanout::run().boxed()),
+    ("http", || http::requests().boxed()),
+    ("cold", || http::cold().boxed()),
+    ("neighbours", || http::neighbours().boxed()),
+];
 
 #[tokio::main]
 async fn main() -> Result<()> {

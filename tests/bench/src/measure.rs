@@ -22,6 +22,14 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    /// Nothing yet.
+    pub(crate) const EMPTY: Load = Load { latencies: Vec::new(), took: Duration::ZERO };
+
+    /// What a load of another kind than `closed_loop` did.
+    pub(crate) fn new(latencies: Vec<Duration>, took: Duration) -> Load {
+        Load { latencies, took }
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.latencies.len()
     }

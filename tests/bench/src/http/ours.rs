@@ -1,0 +1,43 @@
+//! The engine behind a plain hyper server.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use carob_engine::{Container, ContainerConfig, Engine, Limits, Output, Program, Stream};
+use carob_net::{BoxError, HttpService};
+use http_body_util::BodyExt;
+
+use super::serve::{Server, serve};
+
+/// Drops what guests print.
+pub(crate) struct Silent;
+
+impl Output for Silent {
+    fn write(&self, _stream: Stream, _bytes: &[u8]) {}
+}
+
+/// A container without limits.
+pub(crate) fn container(engine: &Engine, program: &Program, args: &[&str]) -> Result<Container> {
+    let config = ContainerConfig {
+        name: "bench".into(),
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        env: vec![],
+        limits: Limits::default(),
+        output: Arc::new(Silent),
+        http_reuse: false,
+    };
+    Ok(engine.start(program, config)?)
+}
+
+pub(crate) async fn start(container: &Container) -> Result<Server> {
+    let service = container.http().context("the program serves no HTTP")?;
+    serve(move |request| ask(service.clone(), request)).await
+}
+
+async fn ask(
+    service: Arc<dyn HttpService>,
+    request: http::Request<hyper::body::Incoming>,
+) -> Result<http::Response<carob_net::Body>, BoxError> {
+    let request = request.map(|body| body.map_err(BoxError::from).boxed_unsync());
+    service.call(request).await.map_err(|(refused, _)| refused.into())
+}
