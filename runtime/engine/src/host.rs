@@ -85,3 +85,18 @@ impl WasiHttpHooks for NoNetwork {
         Box::new(async { Err(Error::HttpRequestDenied) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Empty};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_of_guests_go_nowhere() {
+        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let request = http::Request::get("http://127.0.0.1:6443/").body(body).unwrap();
+        let sent = Box::into_pin(NoNetwork.send_request(request, None, Box::new(async { Ok(()) }))).await;
+        assert!(matches!(sent, Err(Error::HttpRequestDenied)));
+    }
+}

@@ -18,8 +18,9 @@ impl Pool {
     }
 }
 
-/// Memory maps of one live instance: its memory, the image and the grown part of it, its stack. Measured.
-const MAPS_PER_INSTANCE: u64 = 4;
+/// Memory maps that one instance takes: four while it lives, for its memory, the image in it and its tables; two and a
+/// half from the start, for its share of the stacks and their guard pages. Measured.
+const MAPS_PER_INSTANCE: u64 = 7;
 /// Linux's default of `vm.max_map_count`, taken where it cannot be read.
 const DEFAULT_MAPS: u64 = 65_530;
 /// Taken where the machine's memory cannot be read.
@@ -33,8 +34,8 @@ const FEWEST_INSTANCES: u64 = 16;
 /// component that needs several memories counts as several instances, see `Program::slots`.
 const CORE_INSTANCES_PER_SLOT: u32 = 16;
 pub(crate) const TABLES_PER_SLOT: u32 = 2;
-/// A 0.3 instance has one stack for each call that is under way.
-const STACKS_PER_SLOT: u32 = 2;
+/// Each instance has a stack; one of 0.3 now and then needs a second, while a call is interrupted by another.
+const STACKS_TO_SPARE: u32 = 16;
 /// Elements of one table. Interpreters have up to 20,000 functions in theirs.
 const TABLE_ELEMENTS: usize = 40_000;
 
@@ -75,7 +76,7 @@ fn slots(size: u32) -> PoolingAllocationConfig {
         .total_core_instances(size.saturating_mul(CORE_INSTANCES_PER_SLOT))
         .total_memories(size)
         .total_tables(size.saturating_mul(TABLES_PER_SLOT))
-        .total_stacks(size.saturating_mul(STACKS_PER_SLOT))
+        .total_stacks((size / 4).saturating_add(size).saturating_add(STACKS_TO_SPARE))
         .total_gc_heaps(size)
         .max_memories_per_module(16)
         .max_tables_per_module(16)
@@ -89,8 +90,8 @@ fn slots(size: u32) -> PoolingAllocationConfig {
 
 fn instance_capacity() -> u32 {
     let maps = read_number("/proc/sys/vm/max_map_count").unwrap_or(DEFAULT_MAPS);
-    // Half of the maps stay for everything else in the process.
-    let by_maps = maps / 2 / MAPS_PER_INSTANCE;
+    // A quarter of the maps stays for everything else in the process.
+    let by_maps = maps / 4 * 3 / MAPS_PER_INSTANCE;
     let by_memory = guest_memory() / BYTES_PER_INSTANCE;
     by_maps.min(by_memory).clamp(FEWEST_INSTANCES, MOST_INSTANCES) as u32
 }
