@@ -17,6 +17,7 @@ mod config;
 mod dialer;
 mod discovery;
 mod edge;
+mod expire;
 mod health;
 mod in_process;
 mod kubelet;

@@ -8,6 +8,7 @@ use crate::{
     Config, Identity, InProcess, bootstrap,
     cache::{Applied, follow, load},
     edge,
+    expire::expire,
     metrics::Metrics,
     registry::Registry,
 };
@@ -23,8 +24,8 @@ struct Inner {
     applied: Applied,
     metrics: Metrics,
     ending: CancellationToken,
-    /// Follows the store; ends with the server.
-    _follower: JoinSet<()>,
+    /// What goes on without being asked; ends with the server.
+    _tasks: JoinSet<()>,
 }
 
 /// Why an API server did not start.
@@ -50,10 +51,11 @@ impl ApiServer {
         let applied = Applied::new();
         let registry = Arc::new(Registry::new(config.resources, &applied));
         load(&*store, &registry, &applied).await?;
-        let mut follower = JoinSet::new();
-        follower.spawn(follow(store.clone(), registry.clone(), applied.clone()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(follow(store.clone(), registry.clone(), applied.clone()));
+        tasks.spawn(expire(store.clone(), registry.clone()));
         let (metrics, ending) = (Metrics::new(), CancellationToken::new());
-        let api = Self(Arc::new(Inner { store, config, registry, applied, metrics, ending, _follower: follower }));
+        let api = Self(Arc::new(Inner { store, config, registry, applied, metrics, ending, _tasks: tasks }));
         bootstrap::write(&api).await?;
         Ok(api)
     }

@@ -9,6 +9,7 @@ use crate::{
     ApiServer, Attributes, Decision, Identity, discovery, health,
     metrics::{self, Kind},
     openapi,
+    registry::subresource_name,
     request::{Address, Form, Query, Target},
     status::Status,
     verbs::{self, Call},
@@ -20,7 +21,7 @@ const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 pub(crate) async fn handle(api: &ApiServer, request: Request<Body>, identity: Option<Identity>) -> Response {
     let started = Instant::now();
     let target = Target::parse(request.uri().path());
-    let kind = counted_as(&target, &request);
+    let kind = counted_as(api, &target, &request);
     let mut response = answer(api, target, request, identity).await.unwrap_or_else(|status| status.to_response());
     api.metrics().answered(kind, response.status().as_u16(), started.elapsed());
     let id = uuid::Uuid::new_v4().to_string();
@@ -58,18 +59,25 @@ async fn objects(api: &ApiServer, address: Address, query: Query, request: Reque
     verbs::answer(Call { api: api.clone(), served, address, verb, query, headers: parts.headers, form }, body).await
 }
 
-/// Under which name a request is counted. What is not served is not counted by its name: anyone can make up names.
-fn counted_as(target: &Target, request: &Request<Body>) -> Kind {
-    let method = request.method().as_str().to_owned();
-    let Target::Resource(address) = target else {
-        return Kind { verb: method, group: String::new(), resource: String::new(), subresource: String::new() };
+/// Under which names a request is counted. What is not served is counted without them: anyone can make up names.
+fn counted_as(api: &ApiServer, target: &Target, request: &Request<Body>) -> Kind {
+    let nameless = |verb: &str| Kind {
+        verb: verb.to_owned(),
+        group: String::new(),
+        resource: String::new(),
+        subresource: String::new(),
     };
+    let Target::Resource(address) = target else { return nameless("other") };
     let query = Query::parse(request.uri()).unwrap_or_default();
+    let verb = address.verb(request.method(), &query).unwrap_or("other");
+    let Ok(served) = api.registry().find(address) else { return nameless(verb) };
+    let subresource = served.subresource(&address.subresource).map(subresource_name).unwrap_or_default();
+    let resource = served.resource;
     Kind {
-        verb: address.verb(request.method(), &query).unwrap_or("other").to_owned(),
-        group: address.group.clone(),
-        resource: address.resource.clone(),
-        subresource: address.subresource.clone(),
+        verb: verb.to_owned(),
+        group: resource.group.to_owned(),
+        resource: resource.plural.to_owned(),
+        subresource: subresource.to_owned(),
     }
 }
 
