@@ -9,6 +9,7 @@ mod discovery;
 mod endpoints;
 mod garbage;
 mod namespace;
+mod nodes;
 mod pods;
 mod replicas;
 mod write;
@@ -42,6 +43,7 @@ pub async fn run(
     accounts::start(&mut context, config.ca_pem);
     namespace::start(&mut context);
     garbage::start(&mut context);
+    nodes::start(&mut context);
     deployment::start(&mut context);
     endpoints::start(&mut context);
     replicas::start::<ReplicaSet>(&mut context);

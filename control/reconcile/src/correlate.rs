@@ -28,8 +28,8 @@ pub(crate) struct Subject {
 pub(crate) enum Verdict {
     /// Write a new one, with this message.
     Create { message: String },
-    /// Raise the count of the one written under this name.
-    Repeat { name: String, count: i32 },
+    /// Raise the count of the one written under this name, and let it say this.
+    Repeat { name: String, count: i32, message: String },
     /// Too many: drop it.
     Drop,
 }
@@ -49,9 +49,10 @@ struct Written {
 }
 
 impl Correlator {
-    /// Decides about an event. For `Create`, tell [`Correlator::written`] the name it got.
+    /// Decides about an event. For `Create`, tell [`Correlator::written`] the name it got, with the subject as it is
+    /// after this call: similar events past the limit become one subject.
     pub(crate) fn judge(&mut self, subject: &mut Subject, now: Instant) -> Verdict {
-        self.aggregate(subject, now);
+        let message = self.aggregate(subject, now);
         if !self.affordable(&subject.object, now) {
             return Verdict::Drop;
         }
@@ -59,9 +60,9 @@ impl Correlator {
             Some(written) => {
                 written.count += 1;
                 written.last = now;
-                Verdict::Repeat { name: written.name.clone(), count: written.count }
+                Verdict::Repeat { name: written.name.clone(), count: written.count, message }
             }
-            None => Verdict::Create { message: subject.message.clone() },
+            None => Verdict::Create { message },
         }
     }
 
@@ -75,16 +76,19 @@ impl Correlator {
         self.written.remove(subject);
     }
 
-    fn aggregate(&mut self, subject: &mut Subject, now: Instant) {
+    /// The message to write. Too many similar ones share the subject that has no message.
+    fn aggregate(&mut self, subject: &mut Subject, now: Instant) -> String {
         let group = Subject { message: String::new(), ..subject.clone() };
         let (count, since) = self.similar.entry(group).or_insert((0, now));
         if now.duration_since(*since) > SIMILAR_INTERVAL {
             (*count, *since) = (0, now);
         }
-        *count += 1;
-        if *count > SIMILAR && !self.written.contains_key(subject) {
-            subject.message = format!("(combined from similar events): {}", subject.message);
+        let is_known = self.written.contains_key(subject);
+        *count += u32::from(!is_known);
+        if *count <= SIMILAR || is_known {
+            return subject.message.clone();
         }
+        format!("(combined from similar events): {}", std::mem::take(&mut subject.message))
     }
 
     fn affordable(&mut self, object: &str, now: Instant) -> bool {
@@ -131,7 +135,10 @@ mod tests {
         let now = Instant::now();
         assert_eq!(correlator.judge(&mut subject("no"), now), Verdict::Create { message: "no".into() });
         correlator.written(subject("no"), "pod.1".into(), now);
-        assert_eq!(correlator.judge(&mut subject("no"), now), Verdict::Repeat { name: "pod.1".into(), count: 2 });
+        assert_eq!(
+            correlator.judge(&mut subject("no"), now),
+            Verdict::Repeat { name: "pod.1".into(), count: 2, message: "no".into() }
+        );
         correlator.lost(&subject("no"));
         assert_eq!(correlator.judge(&mut subject("no"), now), Verdict::Create { message: "no".into() });
     }
@@ -144,7 +151,9 @@ mod tests {
         assert_eq!(verdicts[9], Verdict::Create { message: "9".into() });
         assert_eq!(verdicts[10], Verdict::Create { message: "(combined from similar events): 10".into() });
         assert_eq!(verdicts.iter().filter(|v| **v == Verdict::Drop).count(), 15);
-        assert_ne!(correlator.judge(&mut subject("later"), now + Duration::from_secs(301)), Verdict::Drop);
+        let mut later = subject("later");
+        assert_ne!(correlator.judge(&mut later, now + Duration::from_secs(301)), Verdict::Drop);
+        assert_eq!(later.message, "", "combined events are one subject");
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@ use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource};
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -86,7 +87,10 @@ impl Writer {
         };
         let result = match self.correlator.judge(&mut subject, Instant::now()) {
             Verdict::Create { message } => self.create(record, subject, message).await,
-            Verdict::Repeat { name, count } => self.repeat(&record, &subject, &name, count).await,
+            Verdict::Repeat { name, count, message } => {
+                let patch = json!({ "count": count, "message": message, "lastTimestamp": Time(Timestamp::now()) });
+                self.repeat(&record, &subject, &name, patch).await
+            }
             Verdict::Drop => Ok(()),
         };
         if let Err(error) = result {
@@ -102,8 +106,7 @@ impl Writer {
         Ok(())
     }
 
-    async fn repeat(&mut self, record: &Record, subject: &Subject, name: &str, count: i32) -> kube::Result<()> {
-        let patch = serde_json::json!({ "count": count, "lastTimestamp": Time(Timestamp::now()) });
+    async fn repeat(&mut self, record: &Record, subject: &Subject, name: &str, patch: Value) -> kube::Result<()> {
         let api = self.api(namespace(&record.object));
         let result = api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
         if let Err(kube::Error::Api(status)) = &result

@@ -1,9 +1,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use carob_reconcile::{Informer, Next, ObjectKey, Queue, Reconcile};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Namespace, NamespaceCondition};
+use k8s_openapi::api::core::v1::{Namespace, NamespaceCondition, Pod};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use kube::{Api, Client, ResourceExt};
@@ -17,6 +18,8 @@ use crate::write;
 
 const NAME: &str = "namespace-controller";
 const WORKERS: usize = 4;
+/// Many Pods may go at once: their ends are gathered for so long.
+const GATHER: Duration = Duration::from_millis(50);
 
 /// Starts the controller.
 pub(crate) fn start(context: &mut Context<'_>) {
@@ -27,6 +30,13 @@ pub(crate) fn start(context: &mut Context<'_>) {
     controller.namespaces.on_change(move |change| {
         let ending = change.new.as_ref().filter(|namespace| is_ending(namespace));
         ending.into_iter().for_each(|namespace| wake.add(namespace.name_any()));
+    });
+    // What takes its time in a namespace that ends is its Pods: look again as soon as one is gone.
+    let (wake, namespaces) = (queue.clone(), controller.namespaces.clone());
+    context.informers.of::<Pod>().on_change(move |change| {
+        let gone = change.old.as_ref().filter(|_| change.new.is_none()).and_then(|pod| pod.namespace());
+        let ending = |name: &String| namespaces.find(&ObjectKey::new("", name)).is_some_and(|found| is_ending(&found));
+        gone.filter(ending).into_iter().for_each(|name| wake.add_after(name, GATHER));
     });
     context.spawn(Arc::new(controller), queue, WORKERS);
 }

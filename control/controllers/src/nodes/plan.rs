@@ -1,0 +1,144 @@
+//! Pure: a Node and when it was heard of last go in; its conditions and taints come out.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// A node that was not heard of for so long is not ready.
+pub(crate) const SILENCE: Duration = Duration::from_secs(40);
+const NOT_READY: &str = "node.kubernetes.io/not-ready";
+const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+/// The conditions that only the node can know, with the taint of each when it is true.
+const PRESSURES: [(&str, &str); 3] = [
+    ("MemoryPressure", "node.kubernetes.io/memory-pressure"),
+    ("DiskPressure", "node.kubernetes.io/disk-pressure"),
+    ("PIDPressure", "node.kubernetes.io/pid-pressure"),
+];
+
+/// What a Node should say.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Plan {
+    /// Conditions to write; `None` when they are right.
+    pub(crate) conditions: Option<Vec<NodeCondition>>,
+    /// All taints; `None` when they are right.
+    pub(crate) taints: Option<Vec<Taint>>,
+    /// When it falls silent, if nothing is heard until then.
+    pub(crate) look_again: Duration,
+}
+
+/// Plans one Node. `silent_for` is measured by our own clock since we saw its lease change, or since we began to
+/// look: so our own restart, or the node's, marks nobody.
+pub(crate) fn plan(node: &Node, silent_for: Duration, now: Timestamp) -> Plan {
+    let present = node.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+    let is_silent = silent_for >= SILENCE;
+    let conditions = if is_silent { unknown(&present, now) } else { present.clone() };
+    let taints = taints(node, &conditions);
+    let present_taints = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
+    Plan {
+        taints: (taints != present_taints).then_some(taints),
+        conditions: (conditions != present).then_some(conditions),
+        look_again: if is_silent { SILENCE } else { SILENCE - silent_for },
+    }
+}
+
+/// Nothing is known any more of what only the node can tell.
+fn unknown(present: &[NodeCondition], now: Timestamp) -> Vec<NodeCondition> {
+    let mut conditions = present.to_vec();
+    let types = PRESSURES.iter().map(|(type_, _)| *type_).chain(["Ready"]);
+    for type_ in types {
+        let unknown = NodeCondition {
+            type_: type_.into(),
+            status: "Unknown".into(),
+            reason: Some("NodeStatusUnknown".into()),
+            message: Some("Kubelet stopped posting node status.".into()),
+            last_transition_time: Some(Time(now)),
+            last_heartbeat_time: None,
+        };
+        match conditions.iter_mut().find(|condition| condition.type_ == type_) {
+            Some(condition) if condition.status == "Unknown" => {}
+            Some(condition) => {
+                let heartbeat = condition.last_heartbeat_time.clone();
+                *condition = NodeCondition { last_heartbeat_time: heartbeat, ..unknown };
+            }
+            None if type_ == "Ready" => conditions.push(unknown),
+            None => {}
+        }
+    }
+    conditions
+}
+
+/// The taints that follow from the conditions, beside those that others have set.
+fn taints(node: &Node, conditions: &[NodeCondition]) -> Vec<Taint> {
+    let status = |type_: &str| {
+        conditions.iter().find(|condition| condition.type_ == type_).map(|condition| condition.status.as_str())
+    };
+    let is_cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
+    let mut wanted: Vec<&str> = Vec::new();
+    match status("Ready") {
+        Some("False") => wanted.push(NOT_READY),
+        Some("Unknown") => wanted.push(UNREACHABLE),
+        _ => {}
+    }
+    wanted.extend(PRESSURES.iter().filter(|(type_, _)| status(type_) == Some("True")).map(|(_, taint)| *taint));
+    wanted.extend(is_cordoned.then_some(UNSCHEDULABLE));
+
+    let present = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
+    let is_ours = |taint: &Taint| taint.effect == "NoSchedule" && managed().any(|key| key == taint.key);
+    let mut taints = present;
+    taints.retain(|taint| !is_ours(taint) || wanted.contains(&taint.key.as_str()));
+    for key in wanted {
+        if !taints.iter().any(|taint| taint.key == key && taint.effect == "NoSchedule") {
+            taints.push(Taint { key: key.into(), effect: "NoSchedule".into(), ..Taint::default() });
+        }
+    }
+    taints
+}
+
+fn managed() -> impl Iterator<Item = &'static str> {
+    [NOT_READY, UNREACHABLE, UNSCHEDULABLE].into_iter().chain(PRESSURES.iter().map(|(_, taint)| *taint))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn planned(ready: &str, spec: Value, silent: u64) -> (Option<String>, Option<Vec<String>>) {
+        let node = serde_json::from_value(json!({
+            "metadata": { "name": "n" },
+            "spec": spec,
+            "status": { "conditions": [
+                { "type": "Ready", "status": ready }, { "type": "DiskPressure", "status": "False" },
+            ] },
+        }));
+        let plan = plan(&node.unwrap(), Duration::from_secs(silent), Timestamp::UNIX_EPOCH);
+        let ready = plan.conditions.map(|conditions| conditions[0].status.clone());
+        (ready, plan.taints.map(|taints| taints.into_iter().map(|taint| taint.key).collect()))
+    }
+
+    #[test]
+    fn silence_is_unknown_and_tainted_and_a_word_undoes_it() {
+        let unreachable = json!({ "taints": [
+            { "key": "mine", "effect": "NoSchedule" }, { "key": UNREACHABLE, "effect": "NoSchedule" },
+        ] });
+        let cases = [
+            ("True", json!({}), 39, None, None),
+            ("True", json!({}), 40, Some("Unknown"), Some(vec![UNREACHABLE])),
+            ("Unknown", unreachable.clone(), 60, None, None),
+            ("True", unreachable, 0, None, Some(vec!["mine"])),
+            ("False", json!({}), 0, None, Some(vec![NOT_READY])),
+            ("True", json!({ "unschedulable": true }), 0, None, Some(vec![UNSCHEDULABLE])),
+        ];
+        for (ready, spec, silent, condition, taints) in cases {
+            let expected =
+                (condition.map(str::to_owned), taints.map(|taints| taints.into_iter().map(str::to_owned).collect()));
+            // Without the condition that was unknown already.
+            let found = planned(ready, spec.clone(), silent);
+            assert_eq!((found.0.filter(|status| status != ready), found.1), expected, "{ready} {spec} {silent}");
+        }
+    }
+}
