@@ -109,7 +109,9 @@ impl Cluster {
         kubectl.within(name)
     }
 
-    fn data_dir(&self) -> PathBuf {
+    /// Where the cluster keeps everything.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
         data_dir(&self.folder)
     }
 

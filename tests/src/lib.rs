@@ -6,6 +6,7 @@
 
 mod cluster;
 mod kubectl;
+mod load;
 pub mod manifests;
 mod tools;
 mod wait;
@@ -13,5 +14,6 @@ mod watchdog;
 
 pub use cluster::Cluster;
 pub use kubectl::{Kubectl, Lines, Outcome};
+pub use load::{Load, Report};
 pub use tools::{carob, python, samples};
 pub use wait::{eventually, eventually_some};

@@ -72,3 +72,40 @@ spec:
 pub fn config_map(name: &str, key: &str, value: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{{key}: {value:?}}}\n")
 }
+
+/// A Service at a node port of its own, for the Pods of [`deployment`].
+#[must_use]
+pub fn node_port(name: &str) -> String {
+    format!(
+        r#"
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}}}
+spec:
+  type: NodePort
+  selector: {{app: {name}}}
+  ports:
+    - {{name: http, port: 80, targetPort: http}}
+"#
+    )
+}
+
+/// A Pod of the sample `misbehave`, which may use 32 MiB.
+#[must_use]
+pub fn misbehave(name: &str, restart_policy: &str, arguments: &[&str]) -> String {
+    format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}}}
+spec:
+  restartPolicy: {restart_policy}
+  containers:
+    - name: misbehave
+      image: samples/misbehave:1
+      args: {arguments:?}
+      resources:
+        limits: {{memory: 32Mi}}
+"#
+    )
+}
