@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 
-/// Clients that ask without a pause until they are told to finish.
+/// Clients that ask without a pause, and at least once, until they are told to finish.
 pub struct Load {
     runtime: Runtime,
     stop: watch::Sender<bool>,
@@ -86,7 +86,7 @@ impl Report {
 
 async fn ask_until(client: HttpClient, server: SocketAddr, stopped: watch::Receiver<bool>) -> Report {
     let mut report = Report::default();
-    while !*stopped.borrow() {
+    loop {
         match tokio::time::timeout(PATIENCE, ask(&client, server)).await {
             Ok(Ok(body)) => {
                 report.answered += 1;
@@ -95,8 +95,10 @@ async fn ask_until(client: HttpClient, server: SocketAddr, stopped: watch::Recei
             Ok(Err(failure)) => report.failures.push(failure),
             Err(_) => report.failures.push(format!("no answer within {PATIENCE:?}")),
         }
+        if *stopped.borrow() {
+            return report;
+        }
     }
-    report
 }
 
 async fn ask(client: &HttpClient, server: SocketAddr) -> Result<String, String> {
