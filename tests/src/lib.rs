@@ -5,6 +5,7 @@
 //! [`Cluster::start`] (one that it may kill), and drives it through a [`Kubectl`].
 
 mod cluster;
+mod http;
 mod kubectl;
 mod load;
 pub mod manifests;
@@ -13,6 +14,7 @@ mod wait;
 mod watchdog;
 
 pub use cluster::Cluster;
+pub use http::{Http, Load};
 pub use kubectl::{Kubectl, Lines, Outcome};
 pub use load::{Load, Report};
 pub use tools::{carob, python, samples};
