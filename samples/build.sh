@@ -53,6 +53,7 @@ build_with_debian() {
     local missing linker libc flags
     missing=$(missing_packages)
     if [ -n "$missing" ]; then
+        # shellcheck disable=SC2086 # one word for each package
         install_packages $missing
     fi
     linker=$(component_linker)
