@@ -1,11 +1,12 @@
-//! Requests per second of the two greeters.
+//! Requests per second through a node port: of a native endpoint, and of the two greeters.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use super::{bare, client, guest, native, ours};
+use super::{bare, client, guest, native, node_port, ours};
 use crate::measure::Load;
 use crate::table::{Row, Target};
 
@@ -17,19 +18,27 @@ const ROUNDS: usize = 5;
 pub(crate) async fn run() -> Result<Vec<Row>> {
     let guests = guest::engine()?;
     let native = native::start().await?;
-    let mut rows = Vec::new();
-    for (sample, beside_bare, beside_native) in [
-        ("hello-http", "hello-http (0.2), fresh instances", "hello-http (0.2), fresh instances"),
-        ("hello-http-p3", "hello-http-p3 (0.3), reused instances", "hello-http-p3 (0.3), reused instances"),
+    let mut rows = vec![native_endpoints(native.address).await?];
+    for (sample, what) in [
+        ("hello-http", "hello-http (0.2) through a node port"),
+        ("hello-http-p3", "hello-http-p3 (0.3) through a node port"),
     ] {
         let container = ours::container(&guests.engine, &guests.program(sample).await?, &[])?;
-        let ours = ours::start(&container).await?;
+        let ours = node_port::start(vec![container.http().context("the program serves no HTTP")?]).await?;
         let bare = bare::start(guests.engine.wasmtime(), &guest::wasm(sample)?).await?;
         let [ours, bare, native] = take_turns([ours.address, bare.server.address, native.address]).await?;
-        rows.push(row(beside_bare, ours, "bare hyper and wasmtime", bare, Target::AtLeast(0.9)));
-        rows.push(row(beside_native, ours, "native hyper", native, Target::None));
+        rows.push(row(what, ours, "bare hyper and wasmtime", bare, Target::AtLeast(0.9)));
+        rows.push(row(what, ours, "native hyper", native, Target::None));
     }
     Ok(rows)
+}
+
+/// What the node port itself costs.
+async fn native_endpoints(native: SocketAddr) -> Result<Row> {
+    let three = (0..3).map(|_| Arc::new(node_port::Native) as _).collect();
+    let ours = node_port::start(three).await?;
+    let [ours, native] = take_turns([ours.address, native]).await?;
+    Ok(row("three native endpoints through a node port", ours, "native hyper", native, Target::None))
 }
 
 fn row(what: &'static str, ours: f64, floor_is: &'static str, floor: f64, target: Target) -> Row {

@@ -1,0 +1,99 @@
+//! Endpoints behind a Service of an API server, asked through the Service's node port.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use carob_apiserver::{ApiServer, Config};
+use carob_net::{Answer, Body, HttpEndpoints, HttpService, Registration};
+use carob_netmesh::{NetmeshConfig, Services};
+use carob_store::Memory;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::{Api, Client};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::objects;
+
+/// A node port that is listened to until this is dropped.
+pub(crate) struct NodePort {
+    pub(crate) address: SocketAddr,
+    _registrations: Vec<Registration>,
+    _running: JoinSet<()>,
+}
+
+/// Puts `services` behind a node port.
+pub(crate) async fn start(services: Vec<Arc<dyn HttpService>>) -> Result<NodePort> {
+    let api = ApiServer::new(Arc::new(Memory::new()), Config::default()).await?;
+    let client = Client::new(api.client(objects::admin()), "default");
+    let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), free_node_port().await?);
+    let endpoints = HttpEndpoints::default();
+    let registrations = register(&endpoints, services)?;
+    describe(&client, address.port(), registrations.len()).await?;
+
+    let config = NetmeshConfig { node_name: "bench".into(), node_port_address: address.ip() };
+    let mut running = JoinSet::new();
+    running.spawn(Services::new(client, endpoints, config).run(CancellationToken::new()));
+    while TcpStream::connect(address).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    Ok(NodePort { address, _registrations: registrations, _running: running })
+}
+
+/// One that answers by itself, with the greeting of `native.rs`.
+pub(crate) struct Native;
+
+impl HttpService for Native {
+    fn call(&self, _request: Request<Body>) -> Answer {
+        let greeting = Full::new(Bytes::from_static(b"Hello, world!\n"));
+        Box::pin(async { Ok(Response::new(greeting.map_err(|never| match never {}).boxed_unsync())) })
+    }
+
+    fn load(&self) -> usize {
+        0
+    }
+}
+
+async fn free_node_port() -> Result<u16> {
+    for port in 30000..32768 {
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.is_ok() {
+            return Ok(port);
+        }
+    }
+    anyhow::bail!("every node port of 127.0.0.1 is in use")
+}
+
+fn register(endpoints: &HttpEndpoints, services: Vec<Arc<dyn HttpService>>) -> Result<Vec<Registration>> {
+    let numbered = services.into_iter().enumerate();
+    numbered
+        .map(|(number, service)| endpoints.register((pod(number), 8080).into(), service).context("a free address"))
+        .collect()
+}
+
+fn pod(number: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, 244, 0, number as u8 + 1)
+}
+
+/// Tells the API of the Service and its ready Pods.
+async fn describe(client: &Client, node_port: u16, pods: usize) -> Result<()> {
+    let service = json!({
+        "metadata": { "name": "hello" },
+        "spec": { "type": "NodePort", "ports": [{ "name": "http", "port": 80, "nodePort": node_port }] },
+    });
+    let ready: Vec<_> = (0..pods).map(|number| json!({ "addresses": [pod(number)] })).collect();
+    let slice = json!({
+        "metadata": { "name": "hello-1", "labels": { "kubernetes.io/service-name": "hello" } },
+        "addressType": "IPv4", "ports": [{ "name": "http", "port": 8080 }], "endpoints": ready,
+    });
+    let service: Service = serde_json::from_value(service)?;
+    let slice: EndpointSlice = serde_json::from_value(slice)?;
+    Api::default_namespaced(client.clone()).create(&Default::default(), &service).await?;
+    Api::default_namespaced(client.clone()).create(&Default::default(), &slice).await?;
+    Ok(())
+}
