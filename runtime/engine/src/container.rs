@@ -169,7 +169,7 @@ impl Container {
         program: &Program,
         config: ContainerConfig,
     ) -> Result<Container, StartError> {
-        let imports = engine.linker.instantiate_pre(&program.inner.component).map_err(import_error)?;
+        let imports = program.inner.linked(&engine.linker).map_err(import_error)?;
         let state = Arc::new(State {
             cpu: Cpu::new(config.limits.cpu_millis),
             memory: Memory::of_container(config.limits.memory, &engine.memory),

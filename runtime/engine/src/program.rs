@@ -1,8 +1,9 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use wasmtime::component::Component;
+use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::compile::CompileError;
+use crate::host::Host;
 use crate::pool::TABLES_PER_SLOT;
 
 /// What a program does once it is started.
@@ -23,8 +24,10 @@ pub struct Program {
 }
 
 pub(crate) struct Compiled {
-    pub(crate) component: Component,
+    component: Component,
     pub(crate) entry: Entry,
+    /// With its imports found, once a container was started: thousands of containers share it.
+    linked: OnceLock<InstancePre<Host>>,
 }
 
 /// The export that is called.
@@ -53,7 +56,16 @@ impl Compiled {
         let exports: Vec<String> =
             component.component_type().exports(engine).map(|(name, _)| name.to_owned()).collect();
         let entry = entry(&exports).ok_or(CompileError::NothingToRun { exports })?;
-        Ok(Compiled { component, entry })
+        Ok(Compiled { component, entry, linked: OnceLock::new() })
+    }
+
+    /// The component with its imports taken from `linker`, which is always the one of its engine.
+    pub(crate) fn linked(&self, linker: &Linker<Host>) -> wasmtime::Result<InstancePre<Host>> {
+        if let Some(linked) = self.linked.get() {
+            return Ok(linked.clone());
+        }
+        let linked = linker.instantiate_pre(&self.component)?;
+        Ok(self.linked.get_or_init(|| linked).clone())
     }
 
     /// How many of the pool's slots one instance takes.
