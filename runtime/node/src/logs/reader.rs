@@ -45,10 +45,12 @@ struct Open {
 
 impl LogReader {
     pub(super) fn open(log: &Path, options: &LogOptions) -> io::Result<LogReader> {
-        let file = match options.tail {
-            Some(lines) => open_tail(log, lines)?,
-            None => layout::files(log).first().map(|path| open(path)).transpose()?,
+        let begin = || match options.tail {
+            Some(lines) => open_tail(log, lines),
+            None => open_oldest(log),
         };
+        // A file that was listed may be rotated before it is opened; not twice in a row.
+        let file = begin().or_else(|error| if is_absent(&error) { begin() } else { Err(error) })?;
         Ok(LogReader { log: log.to_owned(), file, carry: Vec::new(), filter: Filter::new(options) })
     }
 
@@ -58,7 +60,7 @@ impl LogReader {
         let mut chunk = vec![0; CHUNK];
         while out.is_empty() && !self.is_full() {
             let Some(open) = &mut self.file else {
-                self.file = layout::files(&self.log).first().map(|path| open(path)).transpose()?;
+                self.file = open_oldest(&self.log)?;
                 if self.file.is_none() {
                     break;
                 }
@@ -96,26 +98,49 @@ impl LogReader {
     /// Goes on to the file after this one, if this one was rotated away and is read to its end.
     fn next_file(&mut self) -> io::Result<bool> {
         let Some(current) = &mut self.file else { return Ok(false) };
-        let files = layout::files(&self.log);
-        let inodes: Vec<u64> = files.iter().map(|path| fs::metadata(path).map_or(0, |meta| meta.ino())).collect();
-        let next = match inodes.iter().position(|inode| *inode == current.inode) {
-            Some(position) => position + 1,
-            None => 0,
-        };
-        let Some(path) = files.get(next) else { return Ok(false) };
+        let Some(next) = successor(&self.log, current)? else { return Ok(false) };
         // It may have grown between the last read and its rotation.
         let mut rest = Vec::new();
         current.file.read_to_end(&mut rest)?;
         self.carry.extend_from_slice(&rest);
-        self.file = Some(open(path)?);
+        self.file = Some(next);
         Ok(true)
     }
+}
+
+/// The file that follows `current`, if it is not the one being written. The oldest, if `current` was removed by now.
+///
+/// The writer may rotate between any two of these steps, so files are told apart by what was opened, not by name.
+fn successor(log: &Path, current: &Open) -> io::Result<Option<Open>> {
+    if fs::metadata(log).is_ok_and(|meta| meta.ino() == current.inode) {
+        return Ok(None);
+    }
+    let mut following = None;
+    for path in layout::files(log).iter().rev() {
+        match open(path) {
+            Ok(file) if file.inode == current.inode => return Ok(following),
+            Ok(file) => following = Some(file),
+            // It was rotated or removed since it was listed: the next look finds it, or what took its place.
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    let was_removed = current.file.metadata()?.nlink() == 0;
+    Ok(following.filter(|_| was_removed))
 }
 
 fn open(path: &Path) -> io::Result<Open> {
     let file = File::open(path)?;
     let inode = file.metadata()?.ino();
     Ok(Open { file, inode })
+}
+
+fn open_oldest(log: &Path) -> io::Result<Option<Open>> {
+    layout::files(log).first().map(|path| open(path)).transpose()
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 /// Opens the file in which the last `lines` lines begin, there.

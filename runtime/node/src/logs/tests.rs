@@ -116,3 +116,27 @@ async fn what_cannot_be_written_is_counted_and_later_lines_are_whole() {
     assert!(lines[0].starts_with("carob: ") && lines[0].contains("lost"), "{text}");
     assert_eq!(lines[1..], ["kept"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_noisy_writer_is_followed_without_an_error_and_in_order() {
+    let (dir, hub) = (tempfile::tempdir().unwrap(), LogHub::default());
+    let path = log_in(&dir);
+    let log = hub.create(path.clone(), Rotation { max_bytes: 20_000, max_files: 5 }).unwrap();
+    let follow = LogOptions { follow: true, ..Default::default() };
+    let mut following = std::pin::pin!(stream(&hub, path, follow).await.unwrap());
+    let writer = std::thread::spawn(move || {
+        for n in 0..100_000 {
+            log.write(Stream::Stdout, format!("{n}\n").as_bytes());
+        }
+    });
+    let mut last = None;
+    while let Some(chunk) = following.next().await {
+        for line in String::from_utf8(chunk.unwrap().to_vec()).unwrap().lines() {
+            let number: u32 = line.parse().unwrap();
+            assert!(last < Some(number), "{number} after {last:?}");
+            last = Some(number);
+        }
+    }
+    writer.join().unwrap();
+    assert_eq!(last, Some(99_999));
+}
