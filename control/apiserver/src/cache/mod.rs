@@ -13,7 +13,7 @@ mod selection;
 
 pub(crate) use change::{Change, Kind, change_of, decode, seen};
 pub(crate) use cursor::{Cursor, TooSlow};
-pub(crate) use entry::Entry;
+pub(crate) use entry::{Entry, served};
 pub(crate) use follow::{Applied, follow, load};
 pub(crate) use objects::{Cache, Snapshot};
 pub(crate) use selection::Selection;

@@ -41,8 +41,9 @@ pub(super) async fn insert(call: &Call, object: Value) -> Result<Bytes, Status> 
         if dry_run {
             return Ok(codec::encode(&object));
         }
-        match first_of_its_name(call, &name, &object, home, claims).await? {
-            Some(revision) => return Ok(codec::splice(&codec::encode(&object), revision).into()),
+        let stored = write::stored(call, object);
+        match first_of_its_name(call, &name, stored.clone(), home, claims).await? {
+            Some(revision) => return write::written(call, &name, revision, &stored),
             // The name was taken, or what was to be allocated, or the namespace changed.
             None => taken = name,
         }
@@ -58,13 +59,12 @@ fn exists(call: &Call, name: &str) -> bool {
 async fn first_of_its_name(
     call: &Call,
     name: &str,
-    object: &Value,
+    stored: Bytes,
     home: Option<Write>,
     claims: Vec<Write>,
 ) -> Result<Option<u64>, Status> {
     let key = call.served.store_key(&call.address.namespace, name).into();
-    let change = Change::Put(write::stored(call, object));
-    let mut writes = vec![Write { key, expect: Expect::Absent, change }];
+    let mut writes = vec![Write { key, expect: Expect::Absent, change: Change::Put(stored) }];
     writes.extend(home);
     writes.extend(claims);
     write::commit(call, writes).await

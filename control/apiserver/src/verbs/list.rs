@@ -27,8 +27,10 @@ use crate::{
     status::{Status, json_response},
 };
 
-/// Small objects are sent together in pieces of about this size; larger ones on their own, uncopied.
+/// Small objects are sent together in pieces of about this size.
 const PIECE: usize = 64 << 10;
+/// Large ones are sent on their own, uncopied.
+const LARGE: usize = 16 << 10;
 
 pub(super) async fn list(call: &Call) -> Result<Response, Status> {
     let selection = Selection::parse(call.served.resource, &call.address, &call.query)?;
@@ -104,12 +106,14 @@ impl Pieces {
         if self.left == 0 {
             return None;
         }
-        let mut piece = self.head.take().map(String::into_bytes).unwrap_or_default();
+        // Room for the last object too, which may go beyond the piece's size: growing would copy the piece.
+        let mut piece = Vec::with_capacity((PIECE + LARGE).min(self.left as usize));
+        piece.extend_from_slice(self.head.take().unwrap_or_default().as_bytes());
         for entry in self.entries.by_ref() {
             if !std::mem::take(&mut self.first) {
                 piece.push(b',');
             }
-            if entry.bytes.len() >= PIECE {
+            if entry.bytes.len() >= LARGE {
                 self.large = Some(entry.bytes.clone());
                 return Some(piece.into());
             }

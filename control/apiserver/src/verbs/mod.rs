@@ -17,6 +17,7 @@ mod respond;
 mod scale;
 mod update;
 mod watch;
+mod watch_alarms;
 mod watch_format;
 mod write;
 

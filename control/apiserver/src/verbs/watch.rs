@@ -7,10 +7,14 @@ use bytes::Bytes;
 use carob_store::{Event, Revision, prefix_end};
 use futures::{StreamExt, stream, stream::BoxStream};
 use http::StatusCode;
-use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
-use super::{Call, list_options::invalid, respond::encoded, watch_format::Format};
+use super::{
+    Call,
+    list_options::invalid,
+    respond::encoded,
+    watch_alarms::{Alarm, Alarms},
+    watch_format::Format,
+};
 use crate::{
     cache::{Applied, Change, Cursor, Entry, Selection, Snapshot, TooSlow, change_of, seen},
     metrics::Watching,
@@ -19,7 +23,6 @@ use crate::{
     status::Status,
 };
 
-const BOOKMARKS_EVERY: Duration = Duration::from_secs(60);
 /// How many changes, or how many bytes of first objects, are handled between two looks at the clock.
 const CHANGES: usize = 256;
 const PIECE: usize = 64 << 10;
@@ -27,7 +30,8 @@ const PIECE: usize = 64 << 10;
 pub(super) async fn watch(call: Call) -> Result<Response, Status> {
     let selection = Selection::parse(call.served.resource, &call.address, &call.query)?;
     let options = WatchOptions::parse(&call.query)?;
-    let watcher = Watcher::start(call, selection, &options).await?;
+    // Boxed, since the stream moves it with every piece.
+    let watcher = Box::new(Watcher::start(call, selection, &options).await?);
     let events = stream::unfold(watcher, |mut watcher| async move {
         let piece = watcher.next().await?;
         Some((Ok::<_, Infallible>(piece), watcher))
@@ -88,9 +92,7 @@ struct Watcher {
     /// The revision of the last change that was looked at.
     looked_at: u64,
     bookmarks: bool,
-    next_bookmark: Instant,
-    end: Instant,
-    ending: CancellationToken,
+    alarms: Alarms,
     ended: bool,
     _counted: Watching,
 }
@@ -107,15 +109,13 @@ enum Source {
 /// What woke a watch.
 enum Wake {
     Changes(Vec<Arc<Change>>),
-    Bookmark,
-    End,
+    Alarm(Alarm),
     Broken(Status),
 }
 
 impl Watcher {
     async fn start(call: Call, selection: Selection, options: &WatchOptions) -> Result<Self, Status> {
         let (source, first, revision, error) = open(&call, &selection, options).await?;
-        let now = Instant::now();
         let mut watcher = Self {
             served: call.served.clone(),
             selection,
@@ -125,9 +125,7 @@ impl Watcher {
             revision,
             looked_at: revision,
             bookmarks: options.bookmarks,
-            next_bookmark: now + BOOKMARKS_EVERY,
-            end: now + options.lasts,
-            ending: call.api.ending(),
+            alarms: Alarms::new(options.lasts, options.bookmarks, &call.api.ending()),
             ended: error.is_some(),
             _counted: call.api.metrics().watching(call.served.resource),
             format: Format::new(call),
@@ -165,10 +163,9 @@ impl Watcher {
             }
             match self.wake().await {
                 Wake::Changes(changes) => changes.iter().for_each(|change| self.take(change)),
-                Wake::Bookmark => self.bookmark(),
-                Wake::End => {
+                Wake::Alarm(alarm) => {
                     self.bookmark();
-                    self.ended = true;
+                    self.ended = alarm == Alarm::End;
                 }
                 Wake::Broken(status) => {
                     self.ready.push_back(self.format.error(&status));
@@ -189,7 +186,6 @@ impl Watcher {
     }
 
     fn bookmark(&mut self) {
-        self.next_bookmark = Instant::now() + BOOKMARKS_EVERY;
         if self.bookmarks && self.is_level() {
             self.ready.push_back(self.format.bookmark(self.revision.max(self.looked_at), false));
         }
@@ -207,13 +203,10 @@ impl Watcher {
     }
 
     async fn wake(&mut self) -> Wake {
-        let (end, next_bookmark) = (self.end, self.next_bookmark);
         tokio::select! {
             biased;
             wake = step(&mut self.source, &self.served, &self.applied, &mut self.revision) => wake,
-            () = self.ending.cancelled() => Wake::End,
-            () = sleep_until(end) => Wake::End,
-            () = sleep_until(next_bookmark), if self.bookmarks => Wake::Bookmark,
+            alarm = self.alarms.ring() => Wake::Alarm(alarm),
         }
     }
 }
@@ -233,7 +226,7 @@ async fn step(source: &mut Source, served: &Served, applied: &Applied, revision:
         Source::History(events) => match events.next().await {
             Some(Ok(event)) => Wake::Changes(change_of(served.resource, &event).map(Arc::new).into_iter().collect()),
             Some(Err(error)) => Wake::Broken(error.into()),
-            None => Wake::End,
+            None => Wake::Alarm(Alarm::End),
         },
         Source::Nothing => pending().await,
     }
