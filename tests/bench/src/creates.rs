@@ -21,17 +21,25 @@ const CROWD: usize = 256;
 const TURNS: usize = 3;
 const TURN: Duration = Duration::from_millis(700);
 
-pub(crate) async fn run() -> Result<Vec<Row>> {
+/// Creates written to the store.
+pub(crate) async fn store() -> Result<Vec<Row>> {
     let (store, folder) = open()?;
-    let asks_store = |turn, _| Direct { store: store.clone(), turn };
-    let direct = [one_client("store: create of 1 KiB, one client, p50", &folder, asks_store).await?];
-    let direct_crowd = crowd("store: creates of 1 KiB, 256 clients", &folder, asks_store).await?;
+    let client = |turn, _| Direct { store: store.clone(), turn };
+    Ok(vec![
+        one_client("store: create of 1 KiB, one client, p50", &folder, client).await?,
+        crowd("store: creates of 1 KiB, 256 clients", &folder, client).await?,
+    ])
+}
+
+/// Creates through the API.
+pub(crate) async fn api() -> Result<Vec<Row>> {
     let (store, folder) = open()?;
     let api = ApiServer::new(store, Config::default()).await?;
-    let asks_api = |turn, client| ThroughApi { api: api.client(objects::admin()), turn, client };
-    let through_api = one_client("API: create of 1 KiB, one client, p50", &folder, asks_api).await?;
-    let api_crowd = crowd("API: creates of 1 KiB, 256 clients", &folder, asks_api).await?;
-    Ok(direct.into_iter().chain([direct_crowd, through_api, api_crowd]).collect())
+    let client = |turn, client| ThroughApi { api: api.client(objects::admin()), turn, client };
+    Ok(vec![
+        one_client("API: create of 1 KiB, one client, p50", &folder, client).await?,
+        crowd("API: creates of 1 KiB, 256 clients", &folder, client).await?,
+    ])
 }
 
 fn open() -> Result<(Arc<dyn Store>, TempDir)> {

@@ -22,7 +22,8 @@ use table::Row;
 type Bench = (&'static str, fn() -> BoxFuture<'static, Result<Vec<Row>>>);
 
 const BENCHES: &[Bench] = &[
-    ("creates", || creates::run().boxed()),
+    ("store", || creates::store().boxed()),
+    ("creates", || creates::api().boxed()),
     ("reads", || reads::run().boxed()),
     ("fanout", || fanout::run().boxed()),
     ("http", || http::requests().boxed()),

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use axum::body::Body;
 use bytes::Bytes;
 use carob_apiserver::{ApiServer, Config};
 use carob_store::Memory;
@@ -14,7 +15,7 @@ use crate::{
     objects::{self, PODS},
     runtime::Metered,
     table::{Row, Target},
-    wire::{Tls, serve_same},
+    wire::{Tls, serve_bare},
 };
 
 const OBJECTS: usize = 10_000;
@@ -63,7 +64,7 @@ impl Served {
     async fn same(runtime: &Metered, tls: &Tls, body: Bytes) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        runtime.spawn(serve_same(listener, tls.server.clone(), body))?;
+        runtime.spawn(serve_bare(listener, tls.server.clone(), move || Body::from(body.clone())))?;
         Ok(Self(address))
     }
 }

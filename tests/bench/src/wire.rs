@@ -1,13 +1,14 @@
-//! TLS on loopback: the certificates, a bare server that always sends the same bytes, and a client.
+//! TLS on loopback: the certificates, a bare server, and a client.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration, time::SystemTime};
 
 use anyhow::{Result, ensure};
+use axum::body::Body;
 use bytes::Bytes;
 use carob_pki::{Authority, KeyPair, Names};
 use http::Request;
-use http_body_util::{BodyExt, Empty, Full};
-use hyper::{client::conn::http1, service::service_fn};
+use http_body_util::{BodyExt, Empty};
+use hyper::{body::Incoming, client::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
@@ -70,18 +71,22 @@ fn parse(pair: &KeyPair) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<
     Ok((chain, PrivateKeyDer::from_pem_slice(pair.key.as_bytes())?))
 }
 
-/// Answers every request with `body`: what hyper can do when there is nothing to decide.
-pub(crate) async fn serve_same(listener: TcpListener, tls: ServerConfig, body: Bytes) -> Result<()> {
+/// Answers every request with a body that `answer` makes: what hyper can do when there is nothing to decide.
+pub(crate) async fn serve_bare(
+    listener: TcpListener,
+    tls: ServerConfig,
+    answer: impl Fn() -> Body + Clone + Send + Sync + 'static,
+) -> Result<()> {
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let (acceptor, body) = (acceptor.clone(), body.clone());
+        let (acceptor, answer) = (acceptor.clone(), answer.clone());
         connections.spawn(async move {
             let stream = acceptor.accept(stream).await?;
             let service = service_fn(move |_| {
-                let response = http::Response::new(Full::new(body.clone()));
+                let response = http::Response::new(answer());
                 async move { Ok::<_, Infallible>(response) }
             });
             let builder = auto::Builder::new(TokioExecutor::new());
@@ -110,22 +115,24 @@ impl Getter {
         Ok(Self { connection, path, _driver: drivers })
     }
 
-    /// Gets the path once, and counts the bytes.
-    pub(crate) async fn get(&mut self) -> Result<Bytes> {
+    /// Asks for the path, and returns what is sent as it comes.
+    pub(crate) async fn open(&mut self) -> Result<Incoming> {
         let request = Request::get(&self.path).header("host", "localhost").body(Empty::new())?;
         let response = self.connection.send_request(request).await?;
         ensure!(response.status().is_success(), "{} says {}", self.path, response.status());
-        Ok(response.into_body().collect().await?.to_bytes())
+        Ok(response.into_body())
+    }
+
+    /// Gets all of it.
+    pub(crate) async fn get(&mut self) -> Result<Bytes> {
+        Ok(self.open().await?.collect().await?.to_bytes())
     }
 }
 
 impl Client for Getter {
     async fn ask(&mut self, _: u64) -> Result<()> {
+        let mut body = self.open().await?;
         // The frames are dropped as they come: what a client does with them is not measured.
-        let request = Request::get(&self.path).header("host", "localhost").body(Empty::new())?;
-        let response = self.connection.send_request(request).await?;
-        ensure!(response.status().is_success(), "{} says {}", self.path, response.status());
-        let mut body = response.into_body();
         while let Some(frame) = body.frame().await {
             frame?;
         }
