@@ -171,6 +171,18 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_the_first_address_alone_is_one_of_all() {
+        let old = service(json!({ "clusterIP": "10.96.0.7", "ports": [{ "port": 80 }] }));
+        let mut new = old.clone();
+        new["spec"]["clusterIP"] = json!("10.96.0.8");
+        Services.prepare_update(&mut new, &old);
+        assert_eq!(Services.validate(&new), []);
+        let found = Services.validate_update(&new, &old);
+        assert_eq!(found[0].field, "spec.clusterIPs[0]");
+        assert_eq!(found[0].message, "Invalid value: [\"10.96.0.8\"]: may not change once set");
+    }
+
+    #[test]
     fn a_change_of_type_drops_what_the_new_one_has_not() {
         let old = service(
             json!({ "type": "NodePort", "clusterIP": "10.96.0.7", "ports": [{ "port": 80, "nodePort": 30080 }] }),

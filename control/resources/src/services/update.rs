@@ -2,7 +2,7 @@
 
 use crate::json::{at, int, is_empty, items_mut, list, remove, section, set, text};
 use crate::{Cause, Path};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A client that replaces a Service without the addresses and ports that were allocated for it keeps them.
 pub(super) fn keep_allocated(new: &mut Value, old: &Value) {
@@ -14,8 +14,18 @@ pub(super) fn keep_allocated(new: &mut Value, old: &Value) {
             crate::strategy::carry_over(spec, at(old, "/spec"), field);
         }
     }
+    follow_cluster_ip(spec, at(old, "/spec"));
     if has_node_ports(&kind) && has_node_ports(held) {
         keep_node_ports(spec, list(old, "/spec/ports"));
+    }
+}
+
+/// A client that changes `clusterIP` alone, as those do that know of one address only, means the first of `clusterIPs` too.
+fn follow_cluster_ip(spec: &mut Value, held: &Value) {
+    let ip = text(spec, "/clusterIP");
+    if !ip.is_empty() && ip != text(held, "/clusterIP") && spec.get("clusterIPs") == held.get("clusterIPs") {
+        let ips = json!([ip]);
+        set(spec, "clusterIPs", ips);
     }
 }
 
