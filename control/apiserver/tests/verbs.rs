@@ -260,6 +260,14 @@ async fn concurrent_patches_all_happen() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_never_arrives_is_given_up() {
+    let server = Server::start().await;
+    let endless = futures::stream::pending::<Result<bytes::Bytes, std::convert::Infallible>>();
+    let answer = server.send(Method::POST, MAPS, JSON, axum::body::Body::from_stream(endless)).await;
+    assert_eq!(answer.expect(504).reason(), "Timeout");
+}
+
+#[tokio::test(start_paused = true)]
 async fn bad_requests_are_never_the_servers_fault() {
     let server = Server::start().await;
     server.post(MAPS, &map("a")).await.expect(201);

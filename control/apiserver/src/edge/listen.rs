@@ -21,7 +21,9 @@ use super::{certificate, pipeline};
 use crate::{ApiServer, Identity};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
-const HEADERS: Duration = Duration::from_secs(30);
+/// Longer than clients keep an idle connection, so that it is they who close it and no request meets a closed one.
+const IDLE: Duration = Duration::from_secs(120);
+const PING: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Serves until `shutdown`, then lets the requests in flight end, watches at once.
@@ -77,8 +79,8 @@ async fn connection(
         async move { Ok::<_, Infallible>(pipeline::handle(&api, request.map(Body::new), identity).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1000).keep_alive_interval(HEADERS);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1000).keep_alive_interval(PING);
     let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(serving).await {
         tracing::debug!(error, "a connection ended early");

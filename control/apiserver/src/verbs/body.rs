@@ -1,14 +1,20 @@
 //! Reads a request's body as an object of its type.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::Bytes;
 use carob_schema::{FieldProblem, Parsed, Schemas, TypeRef};
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use super::Call;
 use crate::status::Status;
+
+/// How long a body may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An object as the client sent it, and what it should be warned about.
 #[derive(Debug)]
@@ -56,7 +62,9 @@ impl FieldValidation {
 /// The whole body, if it is not longer than the limit.
 pub(super) async fn read(call: &Call, body: Body) -> Result<Bytes, Status> {
     let limit = call.api.config().body_limit;
-    match Limited::new(body, limit).collect().await {
+    let reading = Limited::new(body, limit).collect();
+    let late = |_| Status::timeout("Timeout: the request's body did not arrive in time");
+    match timeout(PATIENCE, reading).await.map_err(late)? {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Status::too_large(limit)),
         Err(error) => Err(Status::bad_request(format!("the request's body broke off: {error}"))),
