@@ -14,7 +14,7 @@ mod wait;
 mod watchdog;
 
 pub use cluster::Cluster;
-pub use http::{Http, Load};
+pub use http::Http;
 pub use kubectl::{Kubectl, Lines, Outcome};
 pub use load::{Load, Report};
 pub use tools::{carob, python, samples};
