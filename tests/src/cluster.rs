@@ -105,7 +105,8 @@ impl Cluster {
     #[must_use]
     pub fn namespace(&self, name: &str) -> Kubectl {
         let kubectl = self.kubectl();
-        kubectl.run(&["create", "namespace", name]);
+        let manifest = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n");
+        kubectl.run_with(&["create", "--filename", "-"], &manifest);
         kubectl.within(name)
     }
 
