@@ -62,6 +62,14 @@ fn nulls_are_what_go_makes_of_them() {
 }
 
 #[test]
+fn empty_lists_and_maps_are_left_out_where_go_omits_them() {
+    let json = r#"{"metadata": {"labels": {}, "ownerReferences": []}, "spec": {"containers": [], "volumes": [{"name": "v",
+        "emptyDir": {}}], "nodeSelector": {}}}"#;
+    let expected = json!({"metadata": {}, "spec": {"containers": [], "volumes": [{"name": "v", "emptyDir": {}}]}});
+    assert_eq!(parse(json).unwrap().object, expected);
+}
+
+#[test]
 fn scalars_are_normalised() {
     let json = r#"{"metadata": {"creationTimestamp": "2026-01-02T03:04:05.1+01:00"},
         "spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": 2, "memory": "1Gi", "x": 0.5}}}]}}"#;

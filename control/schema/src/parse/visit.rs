@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 use super::path::Path;
 use super::{FieldProblem, ParseError, Parsed};
 use crate::scalar;
-use crate::shape::{Shape, ShapeRef, TypeRef};
+use crate::shape::{Field, Shape, ShapeRef, TypeRef};
 use crate::tables::Schemas;
 
 /// As deep as `serde_json` reads; holds for objects that come from memory too, so that nothing recurses without end.
@@ -200,7 +200,7 @@ impl Node<'_, '_, '_> {
             }
             let path = Path::Field { parent: self.path, owner: ty, name: field.name };
             let value = entries.next_value_seed(Node { context: self.context, path: &path, shape: field.shape })?;
-            if !value.is_null() {
+            if !is_omitted(&value, field) {
                 object.insert(key, value);
             }
         }
@@ -227,6 +227,16 @@ impl Node<'_, '_, '_> {
     fn refuse<E: Error>(self, message: String) -> Result<Value, E> {
         self.context.mismatch = Some(message);
         Err(E::custom("the value does not fit its type"))
+    }
+}
+
+/// Kubernetes leaves out what it was given as null, and empty lists and maps that need not be there.
+fn is_omitted(value: &Value, field: &Field) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty() && !field.required && matches!(field.shape, Shape::List(_)),
+        Value::Object(entries) => entries.is_empty() && !field.required && matches!(field.shape, Shape::Map(_)),
+        _ => false,
     }
 }
 
