@@ -9,6 +9,7 @@ mod floor;
 mod http;
 mod measure;
 mod objects;
+mod pods;
 mod reads;
 mod runtime;
 mod table;
@@ -22,6 +23,7 @@ use table::Row;
 type Bench = (&'static str, fn() -> BoxFuture<'static, Result<Vec<Row>>>);
 
 const BENCHES: &[Bench] = &[
+    ("pods", || pods::run().boxed()),
     ("store", || creates::store().boxed()),
     ("creates", || creates::api().boxed()),
     ("reads", || reads::run().boxed()),
