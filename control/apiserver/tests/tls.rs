@@ -88,6 +88,10 @@ async fn kube_rs_over_tls() {
     maps.delete("a", &DeleteParams::default()).await.unwrap();
     assert!(matches!(events.try_next().await.unwrap(), Some(kube::api::WatchEvent::Deleted(_))));
 
+    let mut big: ConfigMap = serde_json::from_value(map("big")).unwrap();
+    big.data = Some([("k".to_owned(), "x".repeat(4 << 20))].into());
+    let refused = maps.create(&PostParams::default(), &big).await.unwrap_err();
+    assert!(matches!(&refused, kube::Error::Api(status) if status.code == 413), "{refused:?}");
     nobody_gets_in(config(address, &authority, &admin).await).await;
     let stranger = Authority::generate("carob", now).unwrap().client("admin", "system:masters", now, HOUR).unwrap();
     let maps: Api<ConfigMap> = Api::default_namespaced(client(address, &authority, &stranger).await);

@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use carob_schema::{FieldProblem, Parsed, Schemas, TypeRef};
 use http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
@@ -15,6 +15,8 @@ use crate::status::Status;
 
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How many times the limit is read before a body is cut off.
+const FORGOTTEN: usize = 8;
 
 /// An object as the client sent it, and what it should be warned about.
 #[derive(Debug)]
@@ -61,13 +63,30 @@ impl FieldValidation {
 
 /// The whole body, if it is not longer than the limit.
 pub(super) async fn read(call: &Call, body: Body) -> Result<Bytes, Status> {
-    let limit = call.api.config().body_limit;
-    let reading = Limited::new(body, limit).collect();
     let late = |_| Status::timeout("Timeout: the request's body did not arrive in time");
-    match timeout(PATIENCE, reading).await.map_err(late)? {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Status::too_large(limit)),
-        Err(error) => Err(Status::bad_request(format!("the request's body broke off: {error}"))),
+    timeout(PATIENCE, collect(body, call.api.config().body_limit)).await.map_err(late)?
+}
+
+/// What is too long is still read for a while, and forgotten: a client that is cut off in the middle of sending sees a broken
+/// stream instead of the answer.
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Status> {
+    let mut length = 0;
+    let mut pieces = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Status::bad_request(format!("the request's body broke off: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length > limit.saturating_mul(FORGOTTEN) {
+            break;
+        }
+        if length <= limit {
+            pieces.push(data);
+        }
+    }
+    match pieces.as_slice() {
+        _ if length > limit => Err(Status::too_large(limit)),
+        [whole] => Ok(whole.clone()),
+        many => Ok(many.concat().into()),
     }
 }
 
