@@ -143,8 +143,7 @@ async fn a_core_module_runs_with_the_adapter() {
         .await;
     let (exit, printed) = setup.run(&program, &[], Limits::default()).await;
     assert_eq!(printed, "hello\n");
-    // The adapter passes on only whether it failed: `proc_exit` becomes `wasi:cli/exit`'s `exit`.
-    assert_eq!((exit.code, exit.reason), (1, Reason::Error));
+    assert_eq!((exit.code, exit.reason), (5, Reason::Error));
 }
 
 #[tokio::test(flavor = "multi_thread")]
