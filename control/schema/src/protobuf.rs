@@ -99,11 +99,8 @@ impl Reader<'_> {
             let (number, payload) = field?;
             match (self.numbers.find(ty, within, number), payload) {
                 (Some(Target::Inline(path)), Payload::Bytes(bytes)) => self.fields(object, bytes, ty, path, depth)?,
-                (Some(Target::Field { name, zero_is_absent }), payload) => {
-                    if !(zero_is_absent && payload.is_zero()) {
-                        self.field(object, ty, name, payload, depth)?;
-                    }
-                }
+                (Some(Target::Field { zero_is_absent: true, .. }), payload) if payload.is_zero() => {}
+                (Some(Target::Field { name, .. }), payload) => self.field(object, ty, name, payload, depth)?,
                 _ => {}
             }
         }
