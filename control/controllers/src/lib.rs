@@ -1,4 +1,23 @@
 //! Makes what is into what should be.
+//!
+//! Each controller is a pure plan over a snapshot (`plan(&Observed, now)`), and a thin shell that reads the snapshot
+//! from the shared informers, executes the plan through a client with an identity of its own, and puts the answers of
+//! its writes back into the informers, so that the next plan sees them. The loop around it is `carob-reconcile`'s.
+//!
+//! | module | makes sure that |
+//! |---|---|
+//! | `deployment` | Pods move from one ReplicaSet to the next within the strategy's limits, with history |
+//! | `replicas` | a ReplicaSet or ReplicationController has as many Pods as it says |
+//! | `endpoints` | EndpointSlices and Endpoints say where the Pods of a Service answer |
+//! | `garbage` | nothing outlives its owners, unless it is told to |
+//! | `namespace` | a deleted namespace goes after everything that is in it |
+//! | `accounts` | every namespace has its ServiceAccount and the cluster's CA |
+//! | `nodes` | silent nodes are marked, and Pods that nobody else will remove are removed |
+//!
+//! This crate knows `kube::Client` and Kubernetes types. It never knows the store, HTTP, or how a Pod is run.
+//!
+//! Start reading in `replicas/plan.rs`, the smallest whole; then `deployment/plan.rs`. `tests/converge.rs` shows all
+//! of them at work on a line that fails, delays and repeats.
 
 mod accounts;
 mod batch;

@@ -1,7 +1,7 @@
 //! Decides where.
 //!
 //! Every Pod that has no node gets one, or an Event that says why not. The decision is a pure function over what is
-//! known of the nodes ([`cache`]): filters say where the Pod can run, scores say where it should. One Pod is decided
+//! known of the nodes (`cache.rs`): filters say where the Pod can run, scores say where it should. One Pod is decided
 //! at a time and its resources are counted at once ("assumed"), before the API server has heard of it: so a burst of
 //! Pods is never over-committed, while their bindings are written concurrently.
 //!
