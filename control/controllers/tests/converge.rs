@@ -118,3 +118,10 @@ async fn with_some_faults() {
         converges(Faults::seeded(seed, 3)).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn with_many_faults() {
+    for seed in 11..=12 {
+        converges(Faults::seeded(seed, 6)).await;
+    }
+}
