@@ -23,8 +23,10 @@ impl Kind {
 }
 
 /// All kinds that can be deleted, in each group's preferred version.
+///
+/// All groups are told at once: group by group it is dozens of requests, and on a bad line one of them always fails.
 pub(crate) async fn deletable(client: &Client) -> kube::Result<Vec<Kind>> {
-    let discovery = Discovery::new(client.clone()).run().await?;
+    let discovery = Discovery::new(client.clone()).run_aggregated().await?;
     let all = discovery.groups().flat_map(|group| group.recommended_resources());
     Ok(all
         .filter(|(_, able)| able.supports_operation("delete") && able.supports_operation("list"))

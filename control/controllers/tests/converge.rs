@@ -121,7 +121,7 @@ async fn with_some_faults() {
 
 #[tokio::test(start_paused = true)]
 async fn with_many_faults() {
-    for seed in 11..=12 {
-        converges(Faults::seeded(seed, 6)).await;
+    for seed in 11..=14 {
+        converges(Faults::seeded(seed, 12)).await;
     }
 }

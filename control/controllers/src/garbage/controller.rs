@@ -131,9 +131,12 @@ impl Garbage {
                 self.patch(node, json!({ "finalizers": rest })).await?;
             }
             Verdict::Orphan(dependents) => {
+                // One that cannot be set free now does not hold up the others.
+                let mut result = Ok(());
                 for dependent in dependents {
-                    self.set_free(&dependent, &node.uid).await?;
+                    result = result.and(self.set_free(&dependent, &node.uid).await);
                 }
+                result?;
                 // The graph is told by the watch; then the finalizer comes off.
                 return Ok(Next::After(Duration::from_millis(50)));
             }

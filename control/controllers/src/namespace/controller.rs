@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::discovery::{Kind, deletable};
 use crate::namespace::plan::{FINALIZER, Round, plan};
+use crate::namespace::progress::Progress;
 use crate::write;
 
 const NAME: &str = "namespace-controller";
@@ -24,7 +25,7 @@ const GATHER: Duration = Duration::from_millis(50);
 /// Starts the controller.
 pub(crate) fn start(context: &mut Context<'_>) {
     let controller =
-        Namespaces { client: context.client(NAME), namespaces: context.informers.of(), attempts: Mutex::default() };
+        Namespaces { client: context.client(NAME), namespaces: context.informers.of(), progress: Mutex::default() };
     let queue = Arc::new(Queue::new());
     let wake = queue.clone();
     controller.namespaces.on_change(move |change| {
@@ -50,8 +51,8 @@ fn is_ending(namespace: &Namespace) -> bool {
 struct Namespaces {
     client: Client,
     namespaces: Informer<Namespace>,
-    /// Rounds made so far: the pause between them grows.
-    attempts: Mutex<HashMap<String, u32>>,
+    /// How far each deletion is. A run takes it out and puts it back: there is never more than one of a namespace.
+    progress: Mutex<HashMap<String, Progress>>,
 }
 
 impl Reconcile for Namespaces {
@@ -59,16 +60,16 @@ impl Reconcile for Namespaces {
     const NAME: &'static str = NAME;
 
     async fn reconcile(&self, name: String) -> kube::Result<Next> {
+        let known = self.progress.lock().remove(&name);
         let namespace = self.namespaces.find(&ObjectKey::new("", &name));
-        let Some(namespace) = namespace.filter(|namespace| is_ending(namespace)) else {
-            self.attempts.lock().remove(&name);
-            return Ok(Next::Done);
-        };
-        let round = self.delete_content(&name).await;
-        let plan = plan(&namespace, &round, self.attempt(&name), Timestamp::now());
+        let Some(namespace) = namespace.filter(|namespace| is_ending(namespace)) else { return Ok(Next::Done) };
+        let mut progress = Progress::of(&namespace, known);
+        let round = self.delete_content(&name, &mut progress).await;
+        let plan = plan(&namespace, &round, progress.begin_round(), Timestamp::now());
+        self.progress.lock().insert(name.clone(), progress);
         if plan.finalize {
             self.finalize(&namespace).await?;
-            self.attempts.lock().remove(&name);
+            self.progress.lock().remove(&name);
             return Ok(Next::Done);
         }
         self.report(&namespace, plan.conditions).await?;
@@ -77,43 +78,48 @@ impl Reconcile for Namespaces {
 }
 
 impl Namespaces {
-    fn attempt(&self, name: &str) -> u32 {
-        let mut attempts = self.attempts.lock();
-        let attempt = attempts.entry(name.to_owned()).or_default();
-        *attempt += 1;
-        *attempt - 1
-    }
-
-    async fn delete_content(&self, namespace: &str) -> Round {
+    /// One round over the kinds that were not seen empty yet. What fails is for the next round; the rest is done.
+    async fn delete_content(&self, namespace: &str, progress: &mut Progress) -> Round {
         let mut round = Round::default();
-        match deletable(&self.client).await {
-            Ok(kinds) => {
-                for kind in kinds.iter().filter(|kind| kind.is_namespaced) {
-                    if let Err(error) = self.delete_kind(namespace, kind, &mut round).await {
-                        round.failures.push(format!("{}: {}", title(kind), write::message(&error)));
-                    }
+        let kinds = match progress.pending.take() {
+            Some(kinds) => kinds,
+            None => match deletable(&self.client).await {
+                Ok(kinds) => kinds.into_iter().filter(|kind| kind.is_namespaced).collect(),
+                Err(error) => {
+                    round.discovery_failure = Some(write::message(&error));
+                    return round;
                 }
+            },
+        };
+        let mut pending = Vec::new();
+        for kind in kinds {
+            let is_empty = self.delete_kind(namespace, &kind, &mut round).await.unwrap_or_else(|error| {
+                round.failures.push(format!("{}: {}", title(&kind), write::message(&error)));
+                false
+            });
+            if !is_empty {
+                pending.push(kind);
             }
-            Err(error) => round.discovery_failure = Some(write::message(&error)),
         }
+        progress.pending = Some(pending);
         round
     }
 
-    /// Deletes all objects of one kind, in the background, and counts those that are still there.
-    async fn delete_kind(&self, namespace: &str, kind: &Kind, round: &mut Round) -> kube::Result<()> {
+    /// Deletes all objects of one kind, in the background, and counts those that are still there. True when none is.
+    async fn delete_kind(&self, namespace: &str, kind: &Kind, round: &mut Round) -> kube::Result<bool> {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind.resource);
         if api.list_metadata(&ListParams::default().limit(1)).await?.items.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         api.delete_collection(&DeleteParams::background(), &ListParams::default()).await?;
-        let left = api.list_metadata(&ListParams::default()).await?;
-        if !left.items.is_empty() {
-            round.remaining.insert(title(kind), left.items.len());
+        let left = api.list_metadata(&ListParams::default()).await?.items;
+        if !left.is_empty() {
+            round.remaining.insert(title(kind), left.len());
         }
-        for finalizer in left.items.iter().flat_map(|object| object.finalizers()) {
+        for finalizer in left.iter().flat_map(|object| object.finalizers()) {
             *round.finalizers.entry(finalizer.clone()).or_default() += 1;
         }
-        Ok(())
+        Ok(left.is_empty())
     }
 
     /// Takes our finalizer off the namespace; without any it is gone.

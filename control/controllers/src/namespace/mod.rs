@@ -2,5 +2,6 @@
 
 mod controller;
 mod plan;
+mod progress;
 
 pub(crate) use controller::start;
