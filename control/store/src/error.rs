@@ -40,7 +40,7 @@ pub enum Error {
         key: Bytes,
     },
     /// The backend failed, and the store takes no more writes until it is opened again.
-    #[error("the store failed: {0}")]
+    #[error("the store takes no more writes until it is opened again, that is, until the server is restarted: {0}")]
     Backend(String),
 }
 

@@ -111,7 +111,7 @@ impl<L: Log> Writer<L> {
 
     fn append(&mut self, step: &mut Batch) -> Result<(), Error> {
         if let Err(error) = self.core.log.append(step) {
-            tracing::error!(%error, "the store failed and takes no more writes until it is opened again");
+            tracing::error!(%error, "the store failed");
             self.failed = Some(error.clone());
             return Err(error);
         }

@@ -61,7 +61,7 @@ impl NodeConfig {
             address,
             pod_cidr: Cidr::DEFAULT,
             max_pods: 10_000,
-            kubelet_version: concat!("v1.36.0+carob-", env!("CARGO_PKG_VERSION")).to_owned(),
+            kubelet_version: concat!("v1.37.0+carob-", env!("CARGO_PKG_VERSION")).to_owned(),
             kubelet_port: 0,
             labels: BTreeMap::new(),
         }

@@ -167,7 +167,7 @@ mod tests {
             labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
             pod_cidr: "10.244.0.0/18".parse().unwrap(),
             max_pods: 10_000,
-            kubelet_version: "v1.36.0+carob".into(),
+            kubelet_version: "v1.37.0+carob".into(),
             kubelet_port: 10250,
             machine: Machine {
                 cpus: 2,

@@ -24,10 +24,15 @@ impl Guests {
     }
 }
 
-/// The sample's bytes, from `CAROB_SAMPLES_DIR` or from the repository.
-pub(crate) fn wasm(sample: &str) -> Result<Vec<u8>> {
+/// Where the sample is: in `CAROB_SAMPLES_DIR`, or in the repository.
+pub(crate) fn path(sample: &str) -> PathBuf {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/dist");
     let folder = std::env::var_os("CAROB_SAMPLES_DIR").map_or(built, PathBuf::from);
-    let file = folder.join(sample).with_extension("wasm");
+    folder.join(sample).with_extension("wasm")
+}
+
+/// The sample's bytes.
+pub(crate) fn wasm(sample: &str) -> Result<Vec<u8>> {
+    let file = path(sample);
     std::fs::read(&file).with_context(|| format!("cannot read {}; run `make samples`", file.display()))
 }

@@ -14,6 +14,7 @@ mod node_port;
 mod ours;
 mod requests;
 mod serve;
+mod wasmtime_serve;
 
 pub(crate) use cold::run as cold;
 pub(crate) use neighbours::run as neighbours;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{bare, client, guest, native, node_port, ours};
+use super::{bare, client, guest, native, node_port, ours, wasmtime_serve};
 use crate::measure::Load;
 use crate::table::{Row, Target};
 
@@ -26,11 +26,20 @@ pub(crate) async fn run() -> Result<Vec<Row>> {
         let container = ours::container(&guests.engine, &guests.program(sample).await?, &[])?;
         let ours = node_port::start(vec![container.http().context("the program serves no HTTP")?]).await?;
         let bare = bare::start(guests.engine.wasmtime(), &guest::wasm(sample)?).await?;
-        let [ours, bare, native] = take_turns([ours.address, bare.server.address, native.address]).await?;
+        let own = ours.address;
+        let [ours, bare, native] = take_turns([own, bare.server.address, native.address]).await?;
         rows.push(row(what, ours, "bare hyper and wasmtime", bare, Target::AtLeast(0.9)));
         rows.push(row(what, ours, "native hyper", native, Target::None));
+        rows.extend(beside_wasmtime_serve(what, sample, own).await?);
     }
     Ok(rows)
+}
+
+/// The peer's row, where the peer is installed.
+async fn beside_wasmtime_serve(what: &'static str, sample: &str, ours: SocketAddr) -> Result<Option<Row>> {
+    let Some(peer) = wasmtime_serve::start(&guest::path(sample)).await? else { return Ok(None) };
+    let [ours, peer] = take_turns([ours, peer.address]).await?;
+    Ok(Some(row(what, ours, "wasmtime serve", peer, Target::AtLeast(1.1))))
 }
 
 /// What the node port itself costs.
