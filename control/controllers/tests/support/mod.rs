@@ -68,8 +68,14 @@ impl Cluster {
         }
     }
 
-    pub(crate) async fn patch(&self, kind: &str, namespace: &str, name: &str, patch: Value) {
-        self.api(kind, namespace).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    pub(crate) async fn patch_status(&self, kind: &str, namespace: &str, name: &str, patch: Value) {
+        let patch = Patch::Merge(patch);
+        self.api(kind, namespace).patch_status(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// As a node does that is well.
+    pub(crate) async fn renew_lease(&self, node: &str) {
+        node::renew_lease(&self.client, node).await;
     }
 
     pub(crate) async fn delete(&self, kind: &str, namespace: &str, name: &str, how: DeleteParams) {

@@ -5,14 +5,17 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use carob_reconcile::{Informer, Informers, Next, ObjectKey, Queue, Reconcile};
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::json;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{interval, sleep};
 
 const MOMENT: Duration = Duration::from_millis(120);
+const HEARTBEAT: Duration = Duration::from_secs(10);
 
 pub(super) async fn start(client: Client, tasks: &mut JoinSet<()>) {
     let node: Node = serde_json::from_value(json!({
@@ -28,6 +31,14 @@ pub(super) async fn start(client: Client, tasks: &mut JoinSet<()>) {
     let status = Patch::Merge(json!({ "status": node.status }));
     nodes.patch_status("n1", &PatchParams::default(), &status).await.unwrap();
 
+    let heart = client.clone();
+    tasks.spawn(async move {
+        let mut beat = interval(HEARTBEAT);
+        loop {
+            beat.tick().await;
+            renew_lease(&heart, "n1").await;
+        }
+    });
     let informers = Informers::new(client.clone());
     let pretender = Pretender { client, pods: informers.of(), last_ip: AtomicU8::new(1) };
     let queue = Arc::new(Queue::new());
@@ -39,6 +50,20 @@ pub(super) async fn start(client: Client, tasks: &mut JoinSet<()>) {
         let _kept = informers;
         carob_reconcile::run(Arc::new(pretender), queue, 32).await;
     });
+}
+
+pub(super) async fn renew_lease(client: &Client, node: &str) {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), "kube-node-lease");
+    let lease = json!({
+        "metadata": { "name": node },
+        "spec": { "holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": format!("{:.6}", Timestamp::now()) },
+    });
+    match leases.patch(node, &PatchParams::default(), &Patch::Merge(&lease)).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => {
+            leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
+        }
+        renewed => drop(renewed.unwrap()),
+    }
 }
 
 struct Pretender {

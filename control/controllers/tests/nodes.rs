@@ -1,0 +1,111 @@
+//! Nodes that fall silent and come back, nodes that are gone for good, and the Pods that they leave behind.
+
+mod support;
+
+use std::time::Duration;
+
+use kube::api::DeleteParams;
+use serde_json::{Value, json};
+use support::{Cluster, Faults, eventually, template};
+use tokio::time::sleep;
+
+/// Longer than a node may be silent, and longer than a Pod without a node is left alone.
+const LONG: Duration = Duration::from_secs(60);
+
+fn ready() -> Value {
+    json!({ "conditions": [{ "type": "Ready", "status": "True", "reason": "KubeletReady" }] })
+}
+
+/// A Node of which nobody renews the lease.
+async fn register(cluster: &Cluster, name: &str) {
+    cluster.apply(json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": name } })).await;
+    cluster.patch_status("Node", "", name, json!({ "status": ready() })).await;
+}
+
+/// A Pod that is on this node already. Its finalizer lets the test see how it ends.
+async fn place(cluster: &Cluster, name: &str, node: &str) {
+    let mut spec = template(name, "v1")["spec"].clone();
+    spec["nodeName"] = json!(node);
+    let metadata = json!({ "namespace": "default", "name": name, "finalizers": ["example.com/look"] });
+    cluster.apply(json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec })).await;
+}
+
+async fn is_ready(cluster: &Cluster, name: &str) -> Value {
+    let node = cluster.get("Node", "", name).await;
+    let conditions = node["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    conditions.iter().find(|one| one["type"] == "Ready").map_or(Value::Null, |one| one["status"].clone())
+}
+
+async fn taints(cluster: &Cluster, name: &str) -> Vec<String> {
+    let node = cluster.get("Node", "", name).await;
+    let taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
+    taints.iter().map(|taint| format!("{}:{}", taint["key"], taint["effect"]).replace('"', "")).collect()
+}
+
+async fn is_left(cluster: &Cluster, pod: &str) -> bool {
+    cluster.get("Pod", "default", pod).await["metadata"]["deletionTimestamp"].is_null()
+}
+
+async fn a_silent_node_is_marked_until_it_speaks(faults: Faults) {
+    let cluster = Cluster::with(faults).await;
+    register(&cluster, "silent").await;
+    place(&cluster, "stays", "silent").await;
+    let unreachable = ["node.kubernetes.io/unreachable:NoSchedule"];
+    eventually("the silent node is marked", || async { taints(&cluster, "silent").await == unreachable }).await;
+    assert_eq!(is_ready(&cluster, "silent").await, "Unknown");
+    sleep(LONG).await;
+    assert_eq!(taints(&cluster, "n1").await, [""; 0], "a node that renews its lease is left alone");
+    assert_eq!(is_ready(&cluster, "n1").await, "True");
+    assert!(is_left(&cluster, "stays").await, "nobody evicts from a node that may only be cut off");
+
+    eventually("the mark is taken off", || async {
+        cluster.renew_lease("silent").await;
+        cluster.patch_status("Node", "", "silent", json!({ "status": ready() })).await;
+        sleep(Duration::from_secs(1)).await;
+        taints(&cluster, "silent").await.is_empty() && is_ready(&cluster, "silent").await == "True"
+    })
+    .await;
+}
+
+async fn pods_of_a_node_that_is_gone_fail_and_go(faults: Faults) {
+    let cluster = Cluster::with(faults).await;
+    for node in ["gone", "back"] {
+        register(&cluster, node).await;
+    }
+    place(&cluster, "left", "gone").await;
+    place(&cluster, "kept", "back").await;
+    place(&cluster, "lost", "nowhere").await;
+    for node in ["gone", "back"] {
+        cluster.delete("Node", "", node, DeleteParams::default()).await;
+    }
+    sleep(Duration::from_secs(20)).await;
+    for pod in ["left", "kept", "lost"] {
+        assert!(is_left(&cluster, pod).await, "{pod} went before its node could have come back");
+    }
+    register(&cluster, "back").await;
+
+    eventually("the Pods are gone", || async { !is_left(&cluster, "left").await && !is_left(&cluster, "lost").await })
+        .await;
+    for (pod, node) in [("left", "gone"), ("lost", "nowhere")] {
+        let status = cluster.get("Pod", "default", pod).await["status"].clone();
+        assert_eq!(status["phase"], "Failed");
+        let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+        let why = conditions.iter().find(|one| one["type"] == "DisruptionTarget").unwrap();
+        assert_eq!(why["reason"], "DeletionByPodGC");
+        assert_eq!(why["message"], format!("PodGC: node {node} no longer exists"));
+    }
+    sleep(LONG).await;
+    assert!(is_left(&cluster, "kept").await, "its node came back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence() {
+    a_silent_node_is_marked_until_it_speaks(Faults::none()).await;
+    a_silent_node_is_marked_until_it_speaks(Faults::seeded(1, 5)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn absence() {
+    pods_of_a_node_that_is_gone_fail_and_go(Faults::none()).await;
+    pods_of_a_node_that_is_gone_fail_and_go(Faults::seeded(1, 5)).await;
+}
