@@ -90,7 +90,7 @@ async fn pods_of_a_node_that_is_gone_fail_and_go(faults: Faults) {
         let status = cluster.get("Pod", "default", pod).await["status"].clone();
         assert_eq!(status["phase"], "Failed");
         let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
-        let why = conditions.iter().find(|one| one["type"] == "DisruptionTarget").unwrap();
+        let why = conditions.iter().find(|one| one["type"] == "DisruptionTarget").expect("a condition says why");
         assert_eq!(why["reason"], "DeletionByPodGC");
         assert_eq!(why["message"], format!("PodGC: node {node} no longer exists"));
     }
