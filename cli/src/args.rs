@@ -79,7 +79,7 @@ pub(crate) struct UpOptions {
 
 #[derive(Subcommand)]
 pub(crate) enum ImageCommand {
-    /// Put a component or a core module into the image store, for use as `image: NAME`
+    /// Put a component, a core module or a bundle into the image store, for use as `image: NAME`
     Load(ImageLoadOptions),
     /// List the images in the store
     List(ImageListOptions),
@@ -87,7 +87,8 @@ pub(crate) enum ImageCommand {
 
 #[derive(Args)]
 pub(crate) struct ImageLoadOptions {
-    /// The `.wasm` file: a component, or a core module of WASI 0.1
+    /// A component, a core module of WASI 0.1, or a bundle: a tar archive with one `.wasm` file at its
+    /// top and the files that go with it
     pub(crate) file: PathBuf,
     /// The name under which Pods use it, such as `shop/cart:1.4`
     #[arg(long, value_name = "NAME")]

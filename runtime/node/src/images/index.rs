@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::{ImageError, publish};
+use super::{ImageError, bundle, publish, wasm};
 
 /// An image of this node: a name, and the file it leads to.
 #[derive(Debug, Clone)]
@@ -28,9 +28,13 @@ pub struct Image {
 }
 
 impl Image {
-    /// Reads the file.
-    pub fn bytes(&self) -> io::Result<Vec<u8>> {
-        fs::read(&self.path)
+    /// Reads the program: the file, or what runs of a bundle.
+    pub fn program(&self) -> io::Result<Vec<u8>> {
+        let image = fs::read(&self.path)?;
+        match wasm::is_tar(&image) {
+            true => bundle::program(&image).map_err(io::Error::other),
+            false => Ok(image),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The node's images: WebAssembly files by their digest, and the names they go by.
+//! The node's images: WebAssembly files and bundles by their digest, and the names they go by.
 //!
 //! ```text
 //! images/blobs/sha256/<hex>   the file, written once, never changed
@@ -9,6 +9,7 @@
 //! Every file reaches its place by write, fsync and rename, so that a reader (or a machine that lost its power) sees the
 //! old state or the new one. Another process may load images while the node runs.
 
+mod bundle;
 mod index;
 mod name;
 pub(crate) mod news;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use bundle::NotBundle;
 pub use index::Image;
 use index::{CachedIndex, Entry, Index};
 pub use name::NameError;
@@ -33,6 +35,9 @@ pub enum ImageError {
     /// The bytes are not something a node can run.
     #[error(transparent)]
     NotWasm(#[from] NotWasm),
+    /// The archive is not a bundle.
+    #[error(transparent)]
+    NotBundle(#[from] NotBundle),
     /// The name cannot be an image's name.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -71,17 +76,21 @@ impl ImageStore {
         Ok(ImageStore { root: root.into(), index })
     }
 
-    /// Puts a component or core module into the store, under the name `tag`.
+    /// Puts a component, core module or bundle into the store, under the name `tag`.
     ///
     /// A name that was taken moves to the new file; a file without a name is removed.
-    pub fn load(&self, wasm: &[u8], tag: &str) -> Result<Image, ImageError> {
+    pub fn load(&self, image: &[u8], tag: &str) -> Result<Image, ImageError> {
         let name = name::normalize(tag)?;
-        wasm::check(wasm)?;
+        if wasm::is_tar(image) {
+            bundle::program(image)?;
+        } else {
+            wasm::check(image)?;
+        }
 
         let _lock = self.lock()?;
         let blobs = self.blobs();
-        let digest = publish::blob(&blobs, wasm).map_err(|source| ImageError::Store { path: blobs, source })?;
-        let entry = Entry { digest, size: wasm.len() as u64, loaded: Timestamp::now() };
+        let digest = publish::blob(&blobs, image).map_err(|source| ImageError::Store { path: blobs, source })?;
+        let entry = Entry { digest, size: image.len() as u64, loaded: Timestamp::now() };
         let mut index = Index::clone(&*self.index.read()?);
         index.images.insert(name.clone(), entry.clone());
         self.index.replace(&index)?;

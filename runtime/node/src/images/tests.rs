@@ -14,7 +14,7 @@ fn a_loaded_image_is_found_by_name_tag_and_digest_by_every_store_on_the_folder()
     for name in ["hello", "hello:latest", &format!("hello@{}", loaded.digest)] {
         let found = running.resolve(name).unwrap().unwrap();
         assert_eq!(found.digest, loaded.digest);
-        assert_eq!(found.bytes().unwrap(), MODULE);
+        assert_eq!(found.program().unwrap(), MODULE);
     }
     assert_eq!(running.list().unwrap().len(), 1);
 }
@@ -29,8 +29,8 @@ fn a_name_moves_to_a_new_file_and_the_old_file_goes() {
 
     assert!(store.version() != version);
     assert_eq!(store.resolve("hello").unwrap().unwrap().digest, second.digest);
-    assert!(first.bytes().is_err());
-    assert!(second.bytes().is_ok());
+    assert!(first.program().is_err());
+    assert!(second.program().is_ok());
 }
 
 #[test]

@@ -48,7 +48,7 @@ async fn program(
     }
     let digest = image.digest.clone();
     let unreadable = |error: String| StartError(format!("cannot read image {digest}: {error}"));
-    let bytes = tokio::task::spawn_blocking(move || image.bytes()).await;
+    let bytes = tokio::task::spawn_blocking(move || image.program()).await;
     let bytes = bytes.map_err(|error| unreadable(error.to_string()))?.map_err(|error| unreadable(error.to_string()))?;
     let program = engine.compile(&digest, &bytes).await.map_err(|error| StartError(error.to_string()))?;
     programs.lock().insert(digest, program.clone());
