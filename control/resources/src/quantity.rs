@@ -67,11 +67,6 @@ impl Quantity {
         }
     }
 
-    /// A whole number of units.
-    pub fn from_units(units: i64) -> Quantity {
-        Quantity { nanos: i128::from(units) * NANO, notation: Notation::Decimal }
-    }
-
     /// In whole units, rounded up, such as bytes.
     pub fn units(&self) -> i64 {
         clamp(ceil_div(self.nanos, NANO))
@@ -193,7 +188,7 @@ fn magnitude(number: &str, scale: Scale) -> i128 {
         Scale::Two(bits) => (0, 1_i128 << bits),
         Scale::Ten(power) => (power, 1),
     };
-    // The digits, read as one whole number, count units of 10^-fraction; 24 fraction digits are more than any rounding sees.
+    // The digits, read as one whole number, count units of 10^-fraction.
     let fraction = &fraction[..fraction.len().min(18)];
     let digits = whole.trim_start_matches('0').to_owned() + fraction;
     let power = i64::from(shift) + 9 - fraction.len() as i64;

@@ -37,14 +37,6 @@ pub fn table(resource: &Resource, objects: &[Value], now: Timestamp, include: In
     table_of(resource.strategy.columns(), objects, include, |object| resource.strategy.cells(object, now))
 }
 
-/// The table of objects of which only names and ages are known, such as `PartialObjectMetadata`.
-pub fn metadata_table(objects: &[Value], now: Timestamp, include: Include) -> Value {
-    table_of(NAME_AND_AGE, objects, include, |object| name_and_age(object, now))
-}
-
-/// The columns of an object that has nothing to show but its metadata.
-pub(crate) const NAME_AND_AGE: &[Column] = &[NAME, Column::plain("Created At", "date", "When the object was created.")];
-
 /// The column of an object's name.
 pub(crate) const NAME: Column = Column {
     name: "Name",
@@ -84,10 +76,6 @@ pub(crate) fn shorten(all: Vec<String>) -> String {
         0 => shown,
         more => format!("{shown} + {more} more..."),
     }
-}
-
-fn name_and_age(object: &Value, _now: Timestamp) -> Vec<Value> {
-    vec![name(object), text(object, "/metadata/creationTimestamp").into()]
 }
 
 fn table_of(columns: &[Column], objects: &[Value], include: Include, cells: impl Fn(&Value) -> Vec<Value>) -> Value {

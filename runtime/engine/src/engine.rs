@@ -156,18 +156,8 @@ impl Engine {
         Container::start(self.inner.clone(), program, config)
     }
 
-    /// Instances that may live at once on this node, over all containers.
-    pub fn instance_capacity(&self) -> u32 {
-        self.inner.pool.capacity
-    }
-
     /// wasmtime with the settings and the pool of this engine, for measuring what the engine adds to it.
     pub fn wasmtime(&self) -> &wasmtime::Engine {
         &self.inner.wasmtime
-    }
-
-    /// Bytes that all guests together may hold.
-    pub fn memory_capacity(&self) -> u64 {
-        self.inner.memory.limit()
     }
 }

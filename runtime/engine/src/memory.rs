@@ -41,10 +41,6 @@ impl Memory {
         self.used.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn limit(&self) -> u64 {
-        self.limit
-    }
-
     /// Ends at the next release by an instance of this container. Releases after this call count, awaited or not.
     pub(crate) fn released(&self) -> OwnedNotified {
         self.released.clone().notified_owned()
