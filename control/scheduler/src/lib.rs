@@ -5,8 +5,8 @@
 //! at a time and its resources are counted at once ("assumed"), before the API server has heard of it: so a burst of
 //! Pods is never over-committed, while their bindings are written concurrently.
 //!
-//! This crate knows `kube::Client` and Kubernetes types. It never knows the store, HTTP, how a node runs a Pod, or
-//! why a Pod exists.
+//! This crate knows `kube::Client`, Kubernetes types and, of `carob-resources`, how a quantity reads. It never knows the
+//! store, HTTP, how a node runs a Pod, or why a Pod exists.
 //!
 //! Start reading in `plan.rs`, then `filter.rs` and `score.rs`; `driver.rs` is the thin shell.
 

@@ -1,51 +1,17 @@
 //! Kubernetes quantities as integers.
 
+use carob_resources::quantity::Quantity as Amount;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 /// The quantity in whole units (bytes, pieces), rounded up. Malformed text, which the API server does not let in,
 /// counts as nothing.
 pub(crate) fn units(quantity: &Quantity) -> i64 {
-    clamp(parse(&quantity.0).unwrap_or(0.0).ceil())
+    Amount::parse(&quantity.0).map_or(0, |amount| amount.units())
 }
 
 /// The quantity in thousandths (`500m` is 500), rounded up.
 pub(crate) fn thousandths(quantity: &Quantity) -> i64 {
-    clamp((parse(&quantity.0).unwrap_or(0.0) * 1000.0 - 1e-6).ceil())
-}
-
-fn clamp(value: f64) -> i64 {
-    // `as` saturates: a quantity beyond i64 is as good as infinite.
-    value as i64
-}
-
-fn parse(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-'))).unwrap_or(text.len());
-    let (number, suffix) = text.split_at(end);
-    let number: f64 = number.parse().ok()?;
-    Some(number * scale(suffix)?)
-}
-
-fn scale(suffix: &str) -> Option<f64> {
-    Some(match suffix {
-        "" => 1.0,
-        "n" => 1e-9,
-        "u" => 1e-6,
-        "m" => 1e-3,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "P" => 1e15,
-        "E" => 1e18,
-        "Ki" => 1024.0,
-        "Mi" => 1024.0 * 1024.0,
-        "Gi" => 1024f64.powi(3),
-        "Ti" => 1024f64.powi(4),
-        "Pi" => 1024f64.powi(5),
-        "Ei" => 1024f64.powi(6),
-        exponent => 10f64.powi(exponent.strip_prefix(['e', 'E'])?.parse().ok()?),
-    })
+    Amount::parse(&quantity.0).map_or(0, |amount| amount.millis())
 }
 
 #[cfg(test)]

