@@ -42,7 +42,7 @@ pub enum ImageError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// The store's own files cannot be read or written.
-    #[error("image store {}", path.display())]
+    #[error("cannot read or write {}", path.display())]
     Store {
         /// The file or folder of the store.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum ImageError {
         source: io::Error,
     },
     /// The index is there, but is not an index.
-    #[error("image index {} is damaged", path.display())]
+    #[error("the image index {} is damaged; remove it, and load the images again", path.display())]
     Damaged {
         /// The index.
         path: PathBuf,
