@@ -7,9 +7,11 @@ use super::PatchError;
 
 /// As many operations as Kubernetes takes.
 const MAX_OPERATIONS: usize = 10_000;
-/// As many nodes as all copies and moves of one patch may touch together. Copies that copy copies would double the object
-/// with each operation.
-const MAX_COPIED: usize = 100_000;
+/// As many bytes as all copies and moves of one patch may touch together; Kubernetes allows copies as much. Copies that copy
+/// copies would double the object with each operation.
+const MAX_COPIED: usize = 3 << 20;
+/// The bytes that a value counts for beside its text.
+const VALUE: usize = 32;
 /// As deep as an operation may build. It keeps the result's depth within what recursion bears.
 const MAX_DEPTH: usize = 256;
 
@@ -63,7 +65,7 @@ fn guard(object: &Value, operation: &PatchOperation, budget: &mut usize) -> Resu
         PatchOperation::Move(MoveOperation { from, .. }) | PatchOperation::Copy(CopyOperation { from, .. }) => {
             let Ok(value) = from.resolve(object) else { return Ok(()) };
             let measure = Measure::of(value);
-            *budget = budget.checked_sub(measure.nodes).ok_or_else(too_much_copied)?;
+            *budget = budget.checked_sub(measure.bytes).ok_or_else(too_much_copied)?;
             measure.depth
         }
         // What a patch brings is as deep as a parser lets through.
@@ -76,28 +78,30 @@ fn guard(object: &Value, operation: &PatchOperation, budget: &mut usize) -> Resu
 }
 
 fn too_much_copied() -> PatchError {
-    PatchError::TooLarge(format!("the copies and moves of a JSON patch may touch {MAX_COPIED} values together"))
+    PatchError::TooLarge(format!("the copies and moves of a JSON patch may touch {MAX_COPIED} bytes together"))
 }
 
 struct Measure {
-    nodes: usize,
+    bytes: usize,
     depth: usize,
 }
 
 impl Measure {
     fn of(value: &Value) -> Self {
         let inner = match value {
-            Value::Array(items) => Self::sum(items.iter()),
-            Value::Object(entries) => Self::sum(entries.values()),
-            _ => Self { nodes: 0, depth: 0 },
+            Value::Array(items) => Self::sum(items.iter().map(|item| (0, item))),
+            Value::Object(entries) => Self::sum(entries.iter().map(|(key, value)| (key.len(), value))),
+            Value::String(text) => Self { bytes: text.len(), depth: 0 },
+            _ => Self { bytes: 0, depth: 0 },
         };
-        Self { nodes: inner.nodes + 1, depth: inner.depth + 1 }
+        Self { bytes: inner.bytes + VALUE, depth: inner.depth + 1 }
     }
 
-    fn sum<'a>(values: impl Iterator<Item = &'a Value>) -> Self {
-        values.map(Self::of).fold(Self { nodes: 0, depth: 0 }, |sum, next| Self {
-            nodes: sum.nodes + next.nodes,
-            depth: sum.depth.max(next.depth),
+    /// All of the values together, each with the length of its key.
+    fn sum<'a>(values: impl Iterator<Item = (usize, &'a Value)>) -> Self {
+        values.fold(Self { bytes: 0, depth: 0 }, |sum, (key, value)| {
+            let next = Self::of(value);
+            Self { bytes: sum.bytes + key + next.bytes, depth: sum.depth.max(next.depth) }
         })
     }
 }

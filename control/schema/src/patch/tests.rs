@@ -323,6 +323,12 @@ fn a_json_patch_cannot_explode() {
     assert_eq!(error.to_string(), "The allowed maximum operations in a JSON patch is 10000, got 10001");
     let doubling: Vec<Value> = (0..64).map(|_| json!({"op": "copy", "from": "/a", "path": "/a/-"})).collect();
     assert!(matches!(json(&json!({"a": [1]}), &doubling.into()), Err(PatchError::TooLarge(_))));
+    let large = json!({"data": {"a": "x".repeat(1 << 20)}});
+    let copies = |n: usize| -> Value {
+        (0..n).map(|n| json!({"op": "copy", "from": "/data/a", "path": format!("/data/b{n}")})).collect()
+    };
+    assert!(json(&large, &copies(2)).is_ok());
+    assert!(matches!(json(&large, &copies(3)), Err(PatchError::TooLarge(_))));
     let nesting: Vec<Value> = (0..1000).map(|_| json!({"op": "move", "from": "/a", "path": "/b/a"})).collect();
     assert!(json(&json!({"a": 1, "b": {}}), &nesting.into()).is_err());
     let deep = "/a".repeat(300);
