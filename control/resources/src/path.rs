@@ -13,7 +13,7 @@ impl Path {
     /// A field of this one.
     #[must_use]
     pub fn child(&self, field: &str) -> Path {
-        if self.0.is_empty() { Path::new(field) } else { Path(format!("{}.{field}", self.0)) }
+        if self.0.is_empty() { Path::new(field) } else { Path([self.0.as_str(), ".", field].concat()) }
     }
 
     /// An item of this list.
@@ -25,7 +25,7 @@ impl Path {
     /// An entry of this map.
     #[must_use]
     pub fn key(&self, key: &str) -> Path {
-        Path(format!("{}[{key}]", self.0))
+        Path([self.0.as_str(), "[", key, "]"].concat())
     }
 }
 
