@@ -23,6 +23,7 @@ mod in_process;
 mod kubelet;
 mod metrics;
 mod openapi;
+mod random;
 mod registry;
 mod request;
 mod server;

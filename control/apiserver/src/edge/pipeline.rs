@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method, Request};
 use crate::{
     ApiServer, Attributes, Decision, Identity, discovery, health,
     metrics::{self, Kind},
-    openapi,
+    openapi, random,
     registry::subresource_name,
     request::{Address, Form, Query, Target},
     status::Status,
@@ -21,21 +21,23 @@ const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 pub(crate) async fn handle(api: &ApiServer, request: Request<Body>, identity: Option<Identity>) -> Response {
     let started = Instant::now();
     let target = Target::parse(request.uri().path());
-    let kind = counted_as(api, &target, &request);
-    let mut response = answer(api, target, request, identity).await.unwrap_or_else(|status| status.to_response());
+    let query = Query::parse(request.uri());
+    let kind = counted_as(api, &target, request.method(), query.as_ref().unwrap_or(&Query::default()));
+    let mut response =
+        answer(api, target, query, request, identity).await.unwrap_or_else(|status| status.to_response());
     api.metrics().answered(kind, response.status().as_u16(), started.elapsed());
-    let id = uuid::Uuid::new_v4().to_string();
-    response.headers_mut().insert(AUDIT_ID, HeaderValue::from_str(&id).expect("a UUID is ASCII"));
+    response.headers_mut().insert(AUDIT_ID, HeaderValue::from_str(&random::uuid()).expect("a UUID is ASCII"));
     response
 }
 
 async fn answer(
     api: &ApiServer,
     target: Target,
+    query: Result<Query, Status>,
     request: Request<Body>,
     identity: Option<Identity>,
 ) -> Result<Response, Status> {
-    let query = Query::parse(request.uri())?;
+    let query = query?;
     if !matches!(target, Target::Health | Target::Version) {
         let identity = identity.as_ref().ok_or_else(Status::unauthorized)?;
         authorize(api, identity, &target, &query, request.method(), request.uri().path())?;
@@ -60,25 +62,13 @@ async fn objects(api: &ApiServer, address: Address, query: Query, request: Reque
 }
 
 /// Under which names a request is counted. What is not served is counted without them: anyone can make up names.
-fn counted_as(api: &ApiServer, target: &Target, request: &Request<Body>) -> Kind {
-    let nameless = |verb: &str| Kind {
-        verb: verb.to_owned(),
-        group: String::new(),
-        resource: String::new(),
-        subresource: String::new(),
-    };
+fn counted_as(api: &ApiServer, target: &Target, method: &Method, query: &Query) -> Kind {
+    let nameless = |verb| Kind { verb, group: "", resource: "", subresource: "" };
     let Target::Resource(address) = target else { return nameless("other") };
-    let query = Query::parse(request.uri()).unwrap_or_default();
-    let verb = address.verb(request.method(), &query).unwrap_or("other");
+    let verb = address.verb(method, query).unwrap_or("other");
     let Ok(served) = api.registry().find(address) else { return nameless(verb) };
     let subresource = served.subresource(&address.subresource).map(subresource_name).unwrap_or_default();
-    let resource = served.resource;
-    Kind {
-        verb: verb.to_owned(),
-        group: resource.group.to_owned(),
-        resource: resource.plural.to_owned(),
-        subresource: subresource.to_owned(),
-    }
+    Kind { verb, group: served.resource.group, resource: served.resource.plural, subresource }
 }
 
 fn authorize(

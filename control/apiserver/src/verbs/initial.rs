@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Call;
-use crate::status::Status;
+use crate::{random, status::Status};
 
 /// What only the server says.
 const SERVER_SIDE: &[&str] =
@@ -25,7 +25,7 @@ pub(super) fn prepare(call: &Call, mut object: Value, now: Timestamp) -> Result<
     if resource.scope == Scope::Namespaced {
         metadata.insert("namespace".to_owned(), json!(namespace));
     }
-    metadata.insert("uid".to_owned(), json!(uuid::Uuid::new_v4().to_string()));
+    metadata.insert("uid".to_owned(), json!(random::uuid()));
     metadata.insert("creationTimestamp".to_owned(), json!(seconds(now)));
     if resource.strategy.has_generation() {
         metadata.insert("generation".to_owned(), json!(1));
