@@ -106,6 +106,11 @@ impl Served {
 
     /// An object's key in the store.
     pub(crate) fn store_key(&self, namespace: &str, name: &str) -> String {
-        format!("/registry/{}/{}", self.resource.storage, self.key(namespace, name))
+        self.store_key_of(&self.key(namespace, name))
+    }
+
+    /// The key in the store of what has `key` in the cache.
+    pub(crate) fn store_key_of(&self, key: &str) -> String {
+        format!("/registry/{}/{key}", self.resource.storage)
     }
 }

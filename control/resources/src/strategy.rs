@@ -58,6 +58,11 @@ pub trait Strategy: Send + Sync {
     /// Undoes `to_served`; runs right before an object goes to the store.
     fn to_stored(&self, _object: &mut Value) {}
 
+    /// Whether `to_served` and `to_stored` do nothing.
+    fn stored_as_served(&self) -> bool {
+        true
+    }
+
     /// Fills in what the user left out. Runs on create and on update, before validation, and must be idempotent.
     fn default(&self, _object: &mut Value) {}
 

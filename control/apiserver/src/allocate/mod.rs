@@ -38,7 +38,8 @@ pub(crate) fn release(resource: &Resource, old: &Value) -> Vec<Write> {
     if is_service(resource) { claims(old).iter().map(free).collect() } else { Vec::new() }
 }
 
-fn is_service(resource: &Resource) -> bool {
+/// Whether objects of this resource get something that only one may have.
+pub(crate) fn is_service(resource: &Resource) -> bool {
     resource.group.is_empty() && resource.kind == "Service"
 }
 

@@ -6,7 +6,11 @@ use bytes::Bytes;
 use carob_resources::Resource;
 use carob_store::{Event, KeyValue};
 
-use super::{Entry, Selection, entry::served};
+use super::{
+    Entry, Selection,
+    entry::{Selectable, served},
+};
+use crate::codec;
 
 /// What happened to an object, from the point of view of a watcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +42,17 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// The change that an event of the store is for one resource; `before` is what that resource held.
+    /// The change that an event of the store is for one resource; `before` is what that resource held, `known` what there is
+    /// for selectors in what it holds now, which is parsed if that is not known.
     ///
     /// `None` for a deletion of what was not there, and for bytes that are no object (which is logged).
-    pub(crate) fn new(resource: &Resource, key: &str, event: &Event, before: Option<Arc<Entry>>) -> Option<Self> {
+    pub(super) fn new(
+        resource: &Resource,
+        key: &str,
+        event: &Event,
+        before: Option<Arc<Entry>>,
+        known: Option<Selectable>,
+    ) -> Option<Self> {
         let revision = event.revision.0;
         let Some(now) = &event.now else {
             let mut frame = Bytes::new();
@@ -50,7 +61,11 @@ impl Change {
         };
         let kind = if before.is_some() { Kind::Modified } else { Kind::Added };
         let mut frame = Bytes::new();
-        let entry = decode(resource, key, now, |object| wrap(&mut frame, kind, &object))?;
+        let mut framed = |object: Vec<u8>| wrap(&mut frame, kind, &object);
+        let entry = match known {
+            Some(known) => Arc::new(Entry::new(key, revision, framed(codec::splice(&now.value, revision)), known)),
+            None => decode(resource, key, now, framed)?,
+        };
         Some(Self { kind, entry, before, frame })
     }
 
@@ -89,7 +104,7 @@ pub(crate) fn change_of(resource: &Resource, event: &Event) -> Option<Change> {
     let prefix = format!("/registry/{}/", resource.storage);
     let key = std::str::from_utf8(&event.key).ok()?.strip_prefix(prefix.as_str())?;
     let before = event.before.as_ref().and_then(|held| decode(resource, key, held, Bytes::from));
-    Change::new(resource, key, event, before)
+    Change::new(resource, key, event, before, None)
 }
 
 /// As what a change is seen by a watcher of `selection`, if at all.
@@ -113,7 +128,10 @@ pub(crate) fn decode(
 ) -> Option<Arc<Entry>> {
     let revision = held.modified.0;
     match served(resource, &held.value, revision) {
-        Ok((object, bytes)) => Some(Arc::new(Entry::new(resource, key, revision, wrap(bytes), &object))),
+        Ok((object, bytes)) => {
+            let selectable = Selectable::of(resource, &object);
+            Some(Arc::new(Entry::new(key, revision, wrap(bytes), selectable)))
+        }
         Err(error) => {
             tracing::error!(key, resource = resource.plural, %error, "the store holds no JSON here; left out");
             None

@@ -17,21 +17,34 @@ pub(crate) struct Entry {
     pub(crate) revision: u64,
     /// The JSON that is served, `resourceVersion` included.
     pub(crate) bytes: Bytes,
+    selectable: Selectable,
+}
+
+/// What selectors look at in an object, beside its key.
+#[derive(Clone, Debug)]
+pub(crate) struct Selectable {
     labels: Vec<(Box<str>, Box<str>)>,
     fields: Vec<(&'static str, String)>,
 }
 
-impl Entry {
-    /// Reads what selectors need from the object that `bytes` encode.
-    pub(crate) fn new(resource: &Resource, key: &str, revision: u64, bytes: Bytes, object: &Value) -> Self {
+impl Selectable {
+    pub(crate) fn of(resource: &Resource, object: &Value) -> Self {
         let labels = carob_resources::meta::labels(object).map(|(key, value)| (key.into(), value.into()));
-        Self {
-            key: key.into(),
-            revision,
-            bytes,
-            labels: labels.collect(),
-            fields: resource.strategy.selectable_fields(object),
-        }
+        Self { labels: labels.collect(), fields: resource.strategy.selectable_fields(object) }
+    }
+
+    pub(super) fn label(&self, key: &str) -> Option<&str> {
+        self.labels.iter().find(|(name, _)| **name == *key).map(|(_, value)| &**value)
+    }
+
+    fn field(&self, path: &str) -> Option<&str> {
+        self.fields.iter().find(|(name, _)| *name == path).map(|(_, value)| value.as_str())
+    }
+}
+
+impl Entry {
+    pub(super) fn new(key: &str, revision: u64, bytes: Bytes, selectable: Selectable) -> Self {
+        Self { key: key.into(), revision, bytes, selectable }
     }
 
     pub(crate) fn namespace(&self) -> &str {
@@ -43,14 +56,14 @@ impl Entry {
     }
 
     pub(crate) fn label(&self, key: &str) -> Option<&str> {
-        self.labels.iter().find(|(name, _)| **name == *key).map(|(_, value)| &**value)
+        self.selectable.label(key)
     }
 
     pub(crate) fn field(&self, path: &str) -> Option<&str> {
         match path {
             "metadata.name" => Some(self.name()),
             "metadata.namespace" => Some(self.namespace()),
-            _ => self.fields.iter().find(|(name, _)| *name == path).map(|(_, value)| value.as_str()),
+            _ => self.selectable.field(path),
         }
     }
 
@@ -65,8 +78,7 @@ impl Entry {
             key: self.key.clone(),
             revision,
             bytes: wrap(codec::splice(&codec::unsplice(&self.bytes), revision)),
-            labels: self.labels.clone(),
-            fields: self.fields.clone(),
+            selectable: self.selectable.clone(),
         })
     }
 }

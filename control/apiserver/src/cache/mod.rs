@@ -7,13 +7,15 @@
 mod change;
 mod cursor;
 mod entry;
+mod expected;
 mod follow;
 mod objects;
 mod selection;
 
 pub(crate) use change::{Change, Kind, change_of, decode, seen};
 pub(crate) use cursor::{Cursor, TooSlow};
-pub(crate) use entry::{Entry, served};
+pub(crate) use entry::{Entry, Selectable, served};
+pub(crate) use expected::Expectation;
 pub(crate) use follow::{Applied, follow, load};
 pub(crate) use objects::{Cache, Snapshot};
 pub(crate) use selection::Selection;

@@ -12,7 +12,9 @@ use carob_store::{Event, KeyValue};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use super::{Applied, Change, Cursor, Entry, Kind, TooSlow, change::decode};
+use super::{
+    Applied, Change, Cursor, Entry, Expectation, Kind, Selectable, TooSlow, change::decode, expected::Expected,
+};
 
 /// Past either of these the oldest changes go.
 const MOST_CHANGES: usize = 8192;
@@ -22,6 +24,7 @@ const MOST_BYTES: usize = 16 << 20;
 pub(crate) struct Cache {
     resource: &'static Resource,
     applied: Applied,
+    expected: Expected,
     state: RwLock<State>,
     /// Wakes cursors; carries nothing.
     moved: watch::Sender<()>,
@@ -48,7 +51,8 @@ pub(crate) struct Snapshot {
 
 impl Cache {
     pub(crate) fn new(resource: &'static Resource, applied: Applied) -> Self {
-        Self { resource, applied, state: RwLock::default(), moved: watch::Sender::default() }
+        let (state, moved) = (RwLock::default(), watch::Sender::default());
+        Self { resource, applied, expected: Expected::default(), state, moved }
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Arc<Entry>> {
@@ -106,12 +110,18 @@ impl Cache {
         state.revision = revision;
     }
 
+    /// Tells what is about to be written under `key`, as long as the answer is held: it is not parsed then when it comes.
+    pub(crate) fn expect<'a>(&'a self, key: &'a str, stored: Bytes, selectable: Selectable) -> Expectation<'a> {
+        self.expected.add(key, stored, selectable)
+    }
+
     /// Applies changes of the store to this resource, in order.
     pub(super) fn apply<'a>(&self, events: impl Iterator<Item = (&'a str, &'a Event)>) {
         let mut state = self.state.write();
         for (key, event) in events {
             let before = state.objects.get(key).cloned();
-            if let Some(change) = Change::new(self.resource, key, event, before) {
+            let known = event.now.as_ref().and_then(|now| self.expected.take(key, &now.value));
+            if let Some(change) = Change::new(self.resource, key, event, before, known) {
                 state.apply(Arc::new(change));
             }
         }

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::{
     Call,
     body::{self, Decoded},
-    initial, respond, write,
+    initial, respond,
+    write::{self, Prepared},
 };
 use crate::{allocate, codec, status::Status};
 
@@ -27,13 +28,16 @@ pub(super) async fn create(call: &Call, body: Body) -> Result<Response, Status> 
 /// Stores a new object and returns it as it is served.
 pub(super) async fn insert(call: &Call, object: Value) -> Result<Bytes, Status> {
     let dry_run = call.query.dry_run()?;
-    let prepared = initial::prepare(call, object, Timestamp::now())?;
-    let generated = prepared["metadata"]["name"].as_str().unwrap_or_default().is_empty();
+    let mut object = initial::prepare(call, object, Timestamp::now())?;
+    let generated = object["metadata"]["name"].as_str().unwrap_or_default().is_empty();
+    // Only what the server chooses is chosen anew when it turns out to be taken.
+    let chosen = generated || allocate::is_service(call.served.resource);
     let mut taken = String::new();
     for _ in 0..write::TRIES {
-        let mut object = prepared.clone();
+        let untouched = chosen.then(|| object.clone());
         let name = initial::finish(call, &mut object)?;
-        if !generated && exists(call, &name) {
+        let key = call.served.key(&call.address.namespace, &name);
+        if !generated && call.served.cache.get(&key).is_some() {
             return Err(Status::already_exists(call.served.resource, &name));
         }
         let home = namespace_stays(call, &name)?;
@@ -41,33 +45,17 @@ pub(super) async fn insert(call: &Call, object: Value) -> Result<Bytes, Status> 
         if dry_run {
             return Ok(codec::encode(&object));
         }
-        let stored = write::stored(call, object);
-        match first_of_its_name(call, &name, stored.clone(), home, claims).await? {
-            Some(revision) => return write::written(call, &name, revision, &stored),
+        let new = Prepared::new(call, &object);
+        let stored = new.stored.clone();
+        // One transaction: the object is new, its namespace is still the one that was looked at, what it claims is free.
+        match write::put(call, &key, Expect::Absent, new, home.into_iter().chain(claims)).await? {
+            Some(revision) => return write::written(call, &key, revision, &stored),
             // The name was taken, or what was to be allocated, or the namespace changed.
             None => taken = name,
         }
+        object = untouched.unwrap_or(object);
     }
     Err(Status::already_exists(call.served.resource, &taken))
-}
-
-fn exists(call: &Call, name: &str) -> bool {
-    call.served.cache.get(&call.served.key(&call.address.namespace, name)).is_some()
-}
-
-/// One transaction: the object is new, its namespace is still the one that was looked at, what it claims is free.
-async fn first_of_its_name(
-    call: &Call,
-    name: &str,
-    stored: Bytes,
-    home: Option<Write>,
-    claims: Vec<Write>,
-) -> Result<Option<u64>, Status> {
-    let key = call.served.store_key(&call.address.namespace, name).into();
-    let mut writes = vec![Write { key, expect: Expect::Absent, change: Change::Put(stored) }];
-    writes.extend(home);
-    writes.extend(claims);
-    write::commit(call, writes).await
 }
 
 /// Refuses a namespace that is not there or on its way out. The condition keeps it so until the commit.

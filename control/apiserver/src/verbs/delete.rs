@@ -11,7 +11,8 @@ use super::{
     Call,
     deletion::{Plan, plan},
     options::DeleteOptions,
-    respond, write,
+    respond,
+    write::{self, Prepared},
 };
 use crate::{allocate, cache::Entry, codec, status::Status};
 
@@ -100,9 +101,10 @@ pub(super) async fn removed(call: &Call, entry: &Entry, old: &Value) -> Result<b
 }
 
 async fn stay(call: &Call, entry: &Entry, new: &Value, dry_run: bool) -> Result<Option<Outcome>, Status> {
+    let expect = Expect::At(Revision(entry.revision));
     let revision = match dry_run {
         true => Some(entry.revision),
-        false => write::put(call, entry, new, Vec::new()).await?,
+        false => write::put(call, &entry.key, expect, Prepared::new(call, new), None).await?,
     };
     Ok(revision.map(|revision| Outcome::Pending(codec::splice(&codec::encode(new), revision).into())))
 }

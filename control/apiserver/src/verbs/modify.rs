@@ -2,9 +2,17 @@
 
 use bytes::Bytes;
 use carob_resources::meta;
+use carob_store::{Expect, Revision};
 use serde_json::{Value, json};
 
-use super::{Call, body::Decoded, delete, deletion::may_go, initial, write};
+use super::{
+    Call,
+    body::Decoded,
+    delete,
+    deletion::may_go,
+    initial,
+    write::{self, Prepared},
+};
 use crate::{allocate, cache::Entry, codec, status::Status};
 
 /// Which part of an object a request may change.
@@ -150,6 +158,7 @@ async fn store(
         let gone = delete::removed(call, entry, old).await?;
         return Ok(if gone { served(entry.revision) } else { None });
     }
-    let revision = write::put(call, entry, &new, claims).await?;
+    let expect = Expect::At(Revision(entry.revision));
+    let revision = write::put(call, &entry.key, expect, Prepared::new(call, &new), claims).await?;
     Ok(revision.and_then(served))
 }

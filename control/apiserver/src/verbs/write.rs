@@ -1,12 +1,12 @@
 //! The last step of every verb that changes something.
 
 use bytes::Bytes;
-use carob_store::{Change, Error, Expect, Revision, Write};
+use carob_store::{Change, Error, Expect, Write};
 use serde_json::Value;
 
 use super::Call;
 use crate::{
-    cache::{Entry, served},
+    cache::{Selectable, served},
     codec,
     status::Status,
 };
@@ -40,25 +40,46 @@ pub(super) async fn attempt(call: &Call, writes: Vec<Write>) -> Result<Result<u6
     }
 }
 
-/// Replaces the object that was read as `entry` by `new`, together with `more`. `None`: it was changed meanwhile.
-pub(super) async fn put(call: &Call, entry: &Entry, new: &Value, more: Vec<Write>) -> Result<Option<u64>, Status> {
-    let key = call.served.store_key(entry.namespace(), entry.name());
-    let change = Change::Put(stored(call, new.clone()));
-    let mut writes = vec![Write { key: key.into(), expect: Expect::At(Revision(entry.revision)), change }];
+/// An object as it is about to be written.
+pub(super) struct Prepared {
+    pub(super) stored: Bytes,
+    /// What the cache need not read from `stored`; `None` where it holds another form than the store does.
+    selectable: Option<Selectable>,
+}
+
+impl Prepared {
+    pub(super) fn new(call: &Call, object: &Value) -> Self {
+        let resource = call.served.resource;
+        if resource.strategy.stored_as_served() {
+            let selectable = Some(Selectable::of(resource, object));
+            return Self { stored: codec::encode(object), selectable };
+        }
+        let mut object = object.clone();
+        resource.strategy.to_stored(&mut object);
+        Self { stored: codec::encode(&object), selectable: None }
+    }
+}
+
+/// Puts an object under its key in the cache, together with `more`. `None`: some condition did not hold.
+pub(super) async fn put(
+    call: &Call,
+    key: &str,
+    expect: Expect,
+    new: Prepared,
+    more: impl IntoIterator<Item = Write>,
+) -> Result<Option<u64>, Status> {
+    let Prepared { stored, selectable } = new;
+    let _expected = selectable.map(|selectable| call.served.cache.expect(key, stored.clone(), selectable));
+    let store_key = call.served.store_key_of(key).into();
+    let mut writes = vec![Write { key: store_key, expect, change: Change::Put(stored) }];
     writes.extend(more);
     commit(call, writes).await
 }
 
-/// The bytes that the store keeps for an object of the call's resource.
-pub(super) fn stored(call: &Call, mut object: Value) -> Bytes {
-    call.served.resource.strategy.to_stored(&mut object);
-    codec::encode(&object)
-}
-
 /// What is served of an object that was just written: the bytes that all its readers share, or, if it has changed again
 /// since, the same made from what was stored.
-pub(super) fn written(call: &Call, name: &str, revision: u64, stored: &[u8]) -> Result<Bytes, Status> {
-    let cached = call.served.cache.get(&call.served.key(&call.address.namespace, name));
+pub(super) fn written(call: &Call, key: &str, revision: u64, stored: &[u8]) -> Result<Bytes, Status> {
+    let cached = call.served.cache.get(key);
     if let Some(entry) = cached.filter(|entry| entry.revision == revision) {
         return Ok(entry.bytes.clone());
     }

@@ -86,6 +86,10 @@ impl Strategy for Events {
         convert::to_core_group(event);
     }
 
+    fn stored_as_served(&self) -> bool {
+        false
+    }
+
     fn has_generation(&self) -> bool {
         false
     }
