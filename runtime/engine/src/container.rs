@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use carob_net::HttpService;
+use carob_net::{HttpService, Network};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,8 @@ pub struct ContainerConfig {
     pub limits: Limits,
     /// Takes what it prints.
     pub output: Arc<dyn Output>,
+    /// All that it reaches: sockets, names and outgoing requests; [`carob_net::Unplugged`] for none.
+    pub network: Arc<dyn Network>,
     /// Lets a 0.2 HTTP handler answer one request after another with one instance, which keeps its memory between them.
     pub http_reuse: bool,
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use carob_engine::{Container, ContainerConfig, Engine, EngineConfig, Exit, Limits, Output, Program, Stream};
-use carob_net::{Body, HttpService, Refused};
+use carob_net::{Body, HttpService, Refused, Unplugged};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
 use tempfile::TempDir;
@@ -77,6 +77,7 @@ pub(crate) fn config(output: Arc<Printed>) -> ContainerConfig {
         env: vec![],
         limits: Limits::default(),
         output,
+        network: Arc::new(Unplugged),
         http_reuse: false,
     }
 }

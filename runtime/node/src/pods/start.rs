@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use carob_net::Registration;
+use carob_net::{Registration, Unplugged};
 use k8s_openapi::api::core::v1::{Container as ContainerSpecOf, Pod};
 
 use super::context::Context;
@@ -146,6 +146,7 @@ impl Job {
             memory: limit("memory").and_then(quantity::units),
             cpu_millis: limit("cpu").and_then(quantity::millis).and_then(|millis| millis.try_into().ok()),
             http_reuse: annotations.and_then(|all| all.get(HTTP_REUSE)).is_some_and(|value| value == "true"),
+            network: Arc::new(Unplugged),
             output: log,
         }
     }

@@ -10,7 +10,7 @@ mod wasm;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carob_net::HttpService;
+use carob_net::{HttpService, Network};
 use futures::future::BoxFuture;
 
 use crate::images::Image;
@@ -36,6 +36,8 @@ pub(crate) struct ContainerSpec {
     pub(crate) cpu_millis: Option<u32>,
     /// Whether one instance may answer several requests, one after the other.
     pub(crate) http_reuse: bool,
+    /// The Pod's network.
+    pub(crate) network: Arc<dyn Network>,
     /// Takes what it prints.
     pub(crate) output: Arc<dyn Output>,
 }

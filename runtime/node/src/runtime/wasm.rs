@@ -62,6 +62,7 @@ fn config(spec: ContainerSpec) -> ContainerConfig {
         env: spec.env,
         limits: Limits { memory: spec.memory, cpu_millis: spec.cpu_millis },
         output: Arc::new(Printed(spec.output)),
+        network: spec.network,
         http_reuse: spec.http_reuse,
     }
 }

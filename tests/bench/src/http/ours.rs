@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use carob_engine::{Container, ContainerConfig, Engine, Limits, Output, Program, Stream};
-use carob_net::{BoxError, HttpService};
+use carob_net::{BoxError, HttpService, Unplugged};
 use http_body_util::BodyExt;
 
 use super::serve::{Server, serve};
@@ -24,6 +24,7 @@ pub(crate) fn container(engine: &Engine, program: &Program, args: &[&str]) -> Re
         env: vec![],
         limits: Limits::default(),
         output: Arc::new(Silent),
+        network: Arc::new(Unplugged),
         http_reuse: false,
     };
     Ok(engine.start(program, config)?)
