@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command::Command;
 use crate::cpu::Cpu;
 use crate::engine::Inner;
+use crate::files::{Mount, OpenFiles};
 use crate::http::Dispatcher;
 use crate::memory::Memory;
 use crate::output::Output;
@@ -24,6 +25,10 @@ pub struct ContainerConfig {
     pub args: Vec<String>,
     /// The guest's environment.
     pub env: Vec<(String, String)>,
+    /// The files that it sees; where one lies below another, the deeper one counts.
+    pub mounts: Arc<[Mount]>,
+    /// Where relative paths begin, for guests that ask; `/` if `None`.
+    pub working_dir: Option<String>,
     /// What it may use.
     pub limits: Limits,
     /// Takes what it prints.
@@ -134,6 +139,7 @@ pub(crate) struct State {
     pub(crate) config: ContainerConfig,
     pub(crate) cpu: Cpu,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) files: Arc<OpenFiles>,
     pub(crate) requests: AtomicU64,
     /// Ends every instance at its next tick or wait.
     pub(crate) killed: CancellationToken,
@@ -175,6 +181,7 @@ impl Container {
         let state = Arc::new(State {
             cpu: Cpu::new(config.limits.cpu_millis),
             memory: Memory::of_container(config.limits.memory, &engine.memory),
+            files: OpenFiles::of_container(engine.open_files, &engine.files),
             requests: AtomicU64::new(0),
             killed: CancellationToken::new(),
             exit: watch::Sender::new(None),

@@ -7,6 +7,7 @@ use wasmtime::component::Linker;
 use crate::cache::Cache;
 use crate::compile::{CompileError, Compiler};
 use crate::container::{Container, ContainerConfig, StartError};
+use crate::files::NodeFiles;
 use crate::guests::Guests;
 use crate::host::Host;
 use crate::memory::Memory;
@@ -29,6 +30,8 @@ pub struct EngineConfig {
     /// Whether instances come from a pool of slots reserved in advance. Without it each instance maps its own memory,
     /// which also happens by itself where the address space is too small for a pool.
     pub pooling: bool,
+    /// Files that the instances of one container may hold open together.
+    pub open_files: usize,
     /// The bounds of each container that serves HTTP.
     pub http: HttpLimits,
 }
@@ -42,6 +45,7 @@ impl EngineConfig {
             memory: None,
             instances: None,
             pooling: true,
+            open_files: 1024,
             http: HttpLimits::default(),
         }
     }
@@ -117,6 +121,9 @@ pub(crate) struct Inner {
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) guests: Guests,
     pub(crate) http: HttpLimits,
+    pub(crate) files: Arc<NodeFiles>,
+    /// What each container may hold open of them.
+    pub(crate) open_files: usize,
     compiler: Compiler,
 }
 
@@ -133,8 +140,11 @@ impl Engine {
         let ticker = Ticker::start(wasmtime.clone()).map_err(EngineError::Threads)?;
         let guests = Guests::start(config.threads).map_err(EngineError::Threads)?;
         let memory = Memory::of_node(config.memory.unwrap_or_else(pool::guest_memory));
+        let files = NodeFiles::new(pool::guest_files());
+        let open_files = config.open_files;
         let compiler = Compiler::new(wasmtime.clone(), cache);
-        let inner = Inner { wasmtime, linker, pool, memory, ticker, guests, http: config.http, compiler };
+        let inner =
+            Inner { wasmtime, linker, pool, memory, ticker, guests, http: config.http, files, open_files, compiler };
         Ok(Engine { inner: Arc::new(inner) })
     }
 

@@ -5,6 +5,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::container::State;
+use crate::files::{Files, InstanceFiles};
 use crate::memory::Reservation;
 use crate::output::{Pipe, Stream};
 
@@ -13,6 +14,7 @@ pub(crate) struct Host {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     network: NoNetwork,
+    files: InstanceFiles,
     table: ResourceTable,
     memory: Reservation,
 }
@@ -28,6 +30,7 @@ pub(crate) fn store(container: &State, on_tick: impl Fn() + Send + Sync + 'stati
         wasi: wasi(container),
         http: WasiHttpCtx::new(),
         network: NoNetwork,
+        files: InstanceFiles::new(container.config.mounts.clone(), container.files.clone()),
         table,
         memory: Reservation::new(container.memory.clone()),
     };
@@ -42,11 +45,15 @@ pub(crate) fn store(container: &State, on_tick: impl Fn() + Send + Sync + 'stati
     store
 }
 
-/// Arguments, environment and output; no files, no sockets, no names.
+/// Arguments, environment and output; no sockets, no names. Files are a part of their own.
 fn wasi(container: &State) -> WasiCtx {
     let config = &container.config;
     let pipe = |stream| Pipe { output: config.output.clone(), stream };
-    WasiCtxBuilder::new()
+    let mut builder = WasiCtxBuilder::new();
+    if let Some(dir) = &config.working_dir {
+        builder.initial_cwd(dir);
+    }
+    builder
         .args(&config.args)
         .envs(&config.env)
         .stdout(pipe(Stream::Stdout))
@@ -56,6 +63,12 @@ fn wasi(container: &State) -> WasiCtx {
         .allow_ip_name_lookup(false)
         .socket_addr_check(|_, _| Box::pin(async { false }))
         .build()
+}
+
+impl Host {
+    pub(crate) fn files(&mut self) -> Files<'_> {
+        Files { own: &mut self.files, table: &mut self.table }
+    }
 }
 
 impl WasiView for Host {

@@ -2,12 +2,12 @@ use wasmtime::Engine;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings as p2;
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use wasmtime_wasi::{WasiView, p3};
 
+use crate::files::FileSystem;
 use crate::host::Host;
 
 /// Everything that a guest can import, whatever it exports: a 0.3 guest that uses a language's standard library imports
@@ -57,10 +57,10 @@ impl HasData for Table {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// No folder is preopened, so every path a guest names is unknown.
+/// The folders of the container's mounts are preopened, and nothing else.
 fn files(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    p2::filesystem::preopens::add_to_linker::<Host, WasiFilesystem>(linker, Host::filesystem)?;
-    p2::filesystem::types::add_to_linker::<Host, WasiFilesystem>(linker, Host::filesystem)
+    p2::filesystem::preopens::add_to_linker::<Host, FileSystem>(linker, Host::files)?;
+    p2::filesystem::types::add_to_linker::<Host, FileSystem>(linker, Host::files)
 }
 
 /// Standard libraries import sockets whether or not they are used. The context of each store denies every use.
@@ -79,6 +79,7 @@ fn version_3(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     p3::cli::add_to_linker(linker)?;
     p3::clocks::add_to_linker(linker)?;
     p3::random::add_to_linker(linker)?;
-    p3::filesystem::add_to_linker(linker)?;
+    p3::bindings::filesystem::preopens::add_to_linker::<Host, FileSystem>(linker, Host::files)?;
+    p3::bindings::filesystem::types::add_to_linker::<Host, FileSystem>(linker, Host::files)?;
     p3::sockets::add_to_linker(linker)
 }

@@ -4,8 +4,8 @@
 //! ([`Engine::start`]). What the component exports decides how it runs, see [`Kind`]: a command runs to its end, an HTTP
 //! handler answers requests through the [`carob_net::HttpService`] of its [`Container`] and holds no instance while idle.
 //!
-//! Limits belong to the container and are shared by all its live instances. A guest has no network and no file system
-//! here, and cannot stop its neighbours: guests run on threads of their own, at a lower priority, and give way at every
+//! Limits belong to the container and are shared by all its live instances. A guest has no network here, sees of the
+//! host's files what it is given as [`Mount`]s, and cannot stop its neighbours: guests run on threads of their own, at a lower priority, and give way at every
 //! tick of the epoch clock.
 //!
 //! This crate never knows Kubernetes. Start reading at `engine.rs`, then `container.rs`; `http/` is the dispatch of
@@ -17,6 +17,7 @@ mod compile;
 mod container;
 mod cpu;
 mod engine;
+mod files;
 mod guests;
 mod host;
 mod http;
@@ -32,5 +33,6 @@ mod wrap;
 pub use compile::CompileError;
 pub use container::{Container, ContainerConfig, Exit, Limits, Reason, StartError, Usage};
 pub use engine::{Engine, EngineConfig, EngineError, HttpLimits};
+pub use files::{Folder, Mount, Quota};
 pub use output::{Output, Stream};
 pub use program::{Kind, Program};

@@ -101,6 +101,12 @@ pub(crate) fn guest_memory() -> u64 {
     machine_memory().unwrap_or(DEFAULT_MEMORY) / 5 * 4
 }
 
+/// Files that all guests together may hold open: half of what the process may, so that the node always has its own.
+pub(crate) fn guest_files() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit / 2).unwrap_or(usize::MAX))
+}
+
 fn machine_memory() -> Option<u64> {
     let info = fs::read_to_string("/proc/meminfo").ok()?;
     let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;

@@ -75,6 +75,8 @@ pub(crate) fn config(output: Arc<Printed>) -> ContainerConfig {
         name: "test".into(),
         args: vec!["test".into()],
         env: vec![],
+        mounts: [].into(),
+        working_dir: None,
         limits: Limits::default(),
         output,
         network: Arc::new(Unplugged),

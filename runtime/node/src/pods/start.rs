@@ -143,6 +143,8 @@ impl Job {
             name: container.name.clone(),
             args: env::arguments(container, &env),
             env,
+            mounts: Vec::new(),
+            working_dir: container.working_dir.clone().filter(|dir| !dir.is_empty()),
             memory: limit("memory").and_then(quantity::units),
             cpu_millis: limit("cpu").and_then(quantity::millis).and_then(|millis| millis.try_into().ok()),
             http_reuse: annotations.and_then(|all| all.get(HTTP_REUSE)).is_some_and(|value| value == "true"),

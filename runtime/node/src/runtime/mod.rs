@@ -10,6 +10,7 @@ mod wasm;
 use std::sync::Arc;
 use std::time::Duration;
 
+use carob_engine::Mount;
 use carob_net::{HttpService, Network};
 use futures::future::BoxFuture;
 
@@ -30,6 +31,10 @@ pub(crate) struct ContainerSpec {
     pub(crate) args: Vec<String>,
     /// The environment, in order.
     pub(crate) env: Vec<(String, String)>,
+    /// The files that it sees.
+    pub(crate) mounts: Vec<Mount>,
+    /// Where its relative paths begin.
+    pub(crate) working_dir: Option<String>,
     /// Most bytes of memory that all its instances may hold together.
     pub(crate) memory: Option<u64>,
     /// Thousandths of a processor that all its instances may use together.

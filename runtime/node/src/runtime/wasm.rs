@@ -60,6 +60,8 @@ fn config(spec: ContainerSpec) -> ContainerConfig {
         name: spec.name,
         args: spec.args,
         env: spec.env,
+        mounts: spec.mounts.into(),
+        working_dir: spec.working_dir,
         limits: Limits { memory: spec.memory, cpu_millis: spec.cpu_millis },
         output: Arc::new(Printed(spec.output)),
         network: spec.network,

@@ -22,6 +22,8 @@ pub(crate) fn container(engine: &Engine, program: &Program, args: &[&str]) -> Re
         name: "bench".into(),
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         env: vec![],
+        mounts: [].into(),
+        working_dir: None,
         limits: Limits::default(),
         output: Arc::new(Silent),
         network: Arc::new(Unplugged),
