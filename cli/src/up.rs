@@ -97,7 +97,7 @@ async fn start(options: &UpOptions, data: &DataDir, parts: &mut Parts) -> anyhow
     let authority = pki.authority.certificate();
 
     let dialer = Arc::new(InProcessDialer::default());
-    let api = ApiServer::new(Arc::new(store), address::api_config(listen, dialer.clone()))
+    let api = ApiServer::new(Arc::new(store), address::api_config(listen, dialer.clone(), pki.tokens.clone()))
         .await
         .context("cannot start the API server")?;
     let served = api.clone();

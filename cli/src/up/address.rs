@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use carob_apiserver::{Config, NodeDialer};
-use carob_pki::Names;
+use carob_pki::{Names, TokenKey};
 use tokio::net::TcpListener;
 
 /// The first address of the default Service range: `default/kubernetes`.
@@ -46,10 +46,10 @@ pub(crate) fn server_url(listen: SocketAddr) -> String {
 }
 
 /// How the API server describes and reaches its surroundings.
-pub(crate) fn api_config(listen: SocketAddr, nodes: Arc<dyn NodeDialer>) -> Config {
+pub(crate) fn api_config(listen: SocketAddr, nodes: Arc<dyn NodeDialer>, tokens: Arc<TokenKey>) -> Config {
     let reachable = reachable(listen);
     let advertise = (reachable.ip(), reachable.port());
-    Config { resources: carob_resources::all(), advertise, nodes, ..Config::default() }
+    Config { resources: carob_resources::all(), advertise, nodes, tokens, ..Config::default() }
 }
 
 /// Where a client on this machine reaches what listens at `listen`. An unspecified address stands for all of the host's: the loopback one is among them.

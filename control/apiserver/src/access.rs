@@ -1,16 +1,25 @@
+use std::collections::BTreeMap;
+
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
-    /// The user's name: a certificate's common name, such as `system:node:a` or `kubernetes-admin`.
+    /// The user's name: a certificate's common name, such as `system:node:a` or `kubernetes-admin`, or a token's subject.
     pub user: String,
-    /// The groups: a certificate's organizations.
+    /// What tells a user from another of the same name; empty where there is no such thing.
+    pub uid: String,
+    /// The groups: a certificate's organizations, or those of every ServiceAccount.
     pub groups: Vec<String>,
+    /// What else is known, such as the Pod that a token is bound to.
+    pub extra: BTreeMap<String, Vec<String>>,
 }
 
 impl Identity {
+    /// The group of everybody who has proven to be somebody.
+    pub const AUTHENTICATED: &'static str = "system:authenticated";
+
     /// An identity with no groups.
     pub fn user(name: impl Into<String>) -> Self {
-        Self { user: name.into(), groups: Vec::new() }
+        Self { user: name.into(), uid: String::new(), groups: Vec::new(), extra: BTreeMap::new() }
     }
 
     /// Adds a group.

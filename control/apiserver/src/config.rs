@@ -4,6 +4,7 @@ use std::{
     sync::Arc,
 };
 
+use carob_pki::TokenKey;
 use carob_resources::Resource;
 
 use crate::{AllowAuthenticated, Authorizer, NoNodes, NodeDialer};
@@ -24,6 +25,17 @@ pub struct Config {
     pub nodes: Arc<dyn NodeDialer>,
     /// The greatest body of a request, in bytes.
     pub body_limit: usize,
+    /// The key that signs ServiceAccounts' tokens. By default one that ends with the process, and its tokens with it.
+    pub tokens: Arc<TokenKey>,
+    /// Who says that tokens are the cluster's (`iss`); also the audience that stands for the API itself.
+    pub issuer: String,
+}
+
+impl Config {
+    /// For whom a token must be meant to be taken by the API itself.
+    pub(crate) fn audiences(&self) -> Vec<String> {
+        vec![self.issuer.clone()]
+    }
 }
 
 impl Default for Config {
@@ -36,6 +48,8 @@ impl Default for Config {
             authorizer: Arc::new(AllowAuthenticated),
             nodes: Arc::new(NoNodes),
             body_limit: 3 << 20,
+            tokens: Arc::new(TokenKey::generate().expect("the system has randomness")),
+            issuer: "https://kubernetes.default.svc.cluster.local".to_owned(),
         }
     }
 }

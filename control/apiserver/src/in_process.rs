@@ -22,7 +22,7 @@ pub struct InProcess {
 
 impl InProcess {
     pub(crate) fn new(api: ApiServer, identity: Identity) -> Self {
-        Self { api, identity }
+        Self { api, identity: identity.group(Identity::AUTHENTICATED) }
     }
 }
 

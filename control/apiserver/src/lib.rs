@@ -28,6 +28,7 @@ mod registry;
 mod request;
 mod server;
 mod status;
+mod tokens;
 mod verbs;
 
 pub use access::{AllowAuthenticated, Attributes, Authorizer, Decision, Identity};

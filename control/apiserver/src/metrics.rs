@@ -109,7 +109,7 @@ pub(crate) fn answer(api: &ApiServer) -> Result<Response, Status> {
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     metrics.revision.set(whole(api.store().revision().0));
     metrics.applied.set(whole(api.applied().now()));
-    for served in api.registry().iter() {
+    for served in api.registry().iter().filter(|served| served.resource.strategy.review().is_none()) {
         let labels = Stored { resource: crate::status::qualified(served.resource) };
         metrics.objects.get_or_create(&labels).set(whole(served.cache.len() as u64));
     }

@@ -38,6 +38,7 @@ fn described<'a>(resource: &'static Resource, subresources: &'a [&'a str]) -> op
         kind: resource.kind,
         plural: resource.plural,
         namespaced: resource.scope == Scope::Namespaced,
+        asked: resource.strategy.review().is_some(),
         subresources,
     }
 }

@@ -44,7 +44,9 @@ impl Registry {
     fn add(&mut self, served: Arc<Served>) {
         let resource = served.resource;
         self.by_address.insert((resource.group, resource.version, resource.plural), served.clone());
-        self.by_storage.entry(resource.storage).or_default().push(served.clone());
+        if resource.strategy.review().is_none() {
+            self.by_storage.entry(resource.storage).or_default().push(served.clone());
+        }
         self.all.push(served);
     }
 
@@ -87,6 +89,7 @@ pub(crate) fn subresource_name(subresource: &Subresource) -> &'static str {
         Subresource::Binding => "binding",
         Subresource::Eviction => "eviction",
         Subresource::Log => "log",
+        Subresource::Token => "token",
     }
 }
 

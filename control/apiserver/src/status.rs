@@ -94,17 +94,22 @@ impl Status {
 
     /// The object breaks rules of its kind.
     pub(crate) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
-        let kind = match resource.group {
-            "" => resource.kind.to_owned(),
-            group => format!("{}.{group}", resource.kind),
+        Self::invalid_kind(resource.group, resource.kind, name, causes)
+    }
+
+    /// As `invalid`, for a kind that is no resource.
+    pub(crate) fn invalid_kind(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Self {
+        let qualified = match group {
+            "" => kind.to_owned(),
+            group => format!("{kind}.{group}"),
         };
         let told: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
         let told = match told.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
         };
-        let mut status = Self::new(422, "Invalid", format!("{kind} {name:?} is invalid: {told}"));
-        status.describe(resource.group, resource.kind, name);
+        let mut status = Self::new(422, "Invalid", format!("{qualified} {name:?} is invalid: {told}"));
+        status.describe(group, kind, name);
         status.causes(causes)
     }
 

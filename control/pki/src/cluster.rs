@@ -1,8 +1,10 @@
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::authority::{Authority, KeyPair, Names};
+use crate::token_key::TokenKey;
 use crate::{Error, files};
 
 /// How long the API server's and the administrator's certificates are valid. Both are made anew at every start.
@@ -16,17 +18,20 @@ pub struct ClusterPki {
     pub apiserver: KeyPair,
     /// A client certificate of the group `system:masters`.
     pub admin: KeyPair,
+    /// The key that signs ServiceAccounts' tokens; kept on disk.
+    pub tokens: Arc<TokenKey>,
 }
 
 impl ClusterPki {
-    /// Takes up the authority in `folder`, or makes one there, and signs fresh certificates by it.
+    /// Takes up the authority and the tokens' key in `folder`, or makes them there, and signs fresh certificates.
     ///
     /// An administrator's certificate of an earlier start stays valid: the authority is the same.
     pub fn load_or_create(folder: &Path, names: &Names, now: SystemTime) -> Result<Self, Error> {
         let authority = load_or_create_authority(folder, now)?;
         let apiserver = authority.server("kube-apiserver", names, now, LEAF_LIFE)?;
         let admin = authority.client("kubernetes-admin", "system:masters", now, LEAF_LIFE)?;
-        Ok(Self { authority, apiserver, admin })
+        let tokens = Arc::new(TokenKey::load_or_create(&folder.join("sa.key"))?);
+        Ok(Self { authority, apiserver, admin, tokens })
     }
 }
 

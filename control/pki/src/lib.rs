@@ -3,6 +3,7 @@
 //! A cluster has one certificate authority. It signs the API server's serving certificate and the client certificates by
 //! which people and nodes say who they are: the subject's common name is the user, its organization the group
 //! (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates>).
+//! A key of its own signs the tokens of ServiceAccounts.
 //!
 //! This crate never opens a socket and never decides who may do what. Start reading at [`ClusterPki::load_or_create`].
 
@@ -10,11 +11,13 @@ mod authority;
 mod cluster;
 mod files;
 mod kubeconfig;
+mod token_key;
 
 pub use authority::{Authority, KeyPair, Names};
 pub use cluster::ClusterPki;
 pub use files::write_private;
 pub use kubeconfig::kubeconfig;
+pub use token_key::{PublicKey, TokenKey};
 
 use std::io;
 use std::path::PathBuf;
@@ -40,6 +43,17 @@ pub enum Error {
         /// What the parser said.
         source: rcgen::Error,
     },
+    /// The file of the key that signs tokens holds something else.
+    #[error("{} does not hold a usable P-256 key; restore it from a backup, or remove it to make a new one (every ServiceAccount token is then void)", path.display())]
+    UnusableTokenKey {
+        /// Which file.
+        path: PathBuf,
+        /// What the parser said.
+        source: rcgen::Error,
+    },
+    /// Nothing can be signed without random numbers.
+    #[error("the system has no randomness to sign with")]
+    NoRandomness,
     /// A certificate could not be made.
     #[error("cannot make a certificate")]
     Sign(#[from] rcgen::Error),

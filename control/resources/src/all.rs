@@ -10,11 +10,12 @@ use crate::nodes::NODES;
 use crate::pods::PODS;
 use crate::replicasets::REPLICA_SETS;
 use crate::replicationcontrollers::REPLICATION_CONTROLLERS;
+use crate::reviews::{SELF_SUBJECT_REVIEWS, TOKEN_REVIEWS};
 use crate::secrets::SECRETS;
 use crate::serviceaccounts::SERVICE_ACCOUNTS;
 use crate::services::SERVICES;
 
-static ALL: [Resource; 15] = [
+static ALL: &[Resource] = &[
     CONFIG_MAPS,
     ENDPOINTS,
     CORE_EVENTS,
@@ -27,6 +28,8 @@ static ALL: [Resource; 15] = [
     SERVICES,
     DEPLOYMENTS,
     REPLICA_SETS,
+    SELF_SUBJECT_REVIEWS,
+    TOKEN_REVIEWS,
     LEASES,
     ENDPOINT_SLICES,
     EVENTS,
@@ -34,7 +37,7 @@ static ALL: [Resource; 15] = [
 
 /// Every built-in resource, in the order in which discovery lists them.
 pub fn all() -> &'static [Resource] {
-    &ALL
+    ALL
 }
 
 #[cfg(test)]

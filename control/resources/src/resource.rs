@@ -31,6 +31,17 @@ pub enum Subresource {
     Eviction,
     /// `/log` of a Pod.
     Log,
+    /// `/token` of a ServiceAccount.
+    Token,
+}
+
+/// A question that is answered in the status of what was posted. Nothing of it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Review {
+    /// Whose a token is.
+    Token,
+    /// Who asks.
+    SelfSubject,
 }
 
 /// One kind of object that the API serves, declared as data.

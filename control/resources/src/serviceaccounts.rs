@@ -1,7 +1,7 @@
 //! ServiceAccounts.
 
 use crate::json::list;
-use crate::resource::{Resource, Scope};
+use crate::resource::{Resource, Scope, Subresource};
 use crate::table::{AGE, NAME, age_cell, name};
 use crate::{Column, Strategy};
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ pub(crate) const SERVICE_ACCOUNTS: Resource = Resource {
     short_names: &["sa"],
     categories: &[],
     scope: Scope::Namespaced,
-    subresources: &[],
+    subresources: &[Subresource::Token],
     storage: "serviceaccounts",
     strategy: &ServiceAccounts,
 };

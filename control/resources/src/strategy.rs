@@ -1,4 +1,4 @@
-use crate::Cause;
+use crate::{Cause, Review};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -45,6 +45,11 @@ pub enum NameGrammar {
 /// Objects arrive as parsed JSON whose types were checked against the schema, with `metadata` already handled by the verbs:
 /// name, namespace, uid, creationTimestamp, generation and managed times are not a strategy's business.
 pub trait Strategy: Send + Sync {
+    /// The question that its objects are, if they are none that are kept: only `create` is served then.
+    fn review(&self) -> Option<Review> {
+        None
+    }
+
     /// What its objects may be called.
     fn name_grammar(&self) -> NameGrammar {
         NameGrammar::Subdomain

@@ -29,6 +29,8 @@ pub struct Resource<'a> {
     pub plural: &'a str,
     /// Whether its objects live in namespaces.
     pub namespaced: bool,
+    /// Whether its objects are questions, which are only posted.
+    pub asked: bool,
     /// As in `status`, `scale`, `log`.
     pub subresources: &'a [&'a str],
 }

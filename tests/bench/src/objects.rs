@@ -15,7 +15,7 @@ pub(crate) const PODS: &str = "/api/v1/namespaces/default/pods";
 
 /// Who may do everything.
 pub(crate) fn admin() -> Identity {
-    Identity { user: "bench".into(), groups: vec!["system:masters".into(), "system:authenticated".into()] }
+    Identity::user("bench").group("system:masters")
 }
 
 /// A ConfigMap that is stored as about `size` bytes.

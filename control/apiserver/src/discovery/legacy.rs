@@ -8,12 +8,14 @@ use crate::{ApiServer, registry::subresource_name};
 
 /// `/`.
 pub(super) fn paths(resources: &[&'static Resource]) -> Value {
-    let mut paths = vec!["/api".to_owned(), "/api/v1".to_owned(), "/apis".to_owned()];
+    let first = ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis"];
+    let mut paths = Vec::from(first.map(str::to_owned));
     for (group, versions) in groups_of(resources) {
         paths.push(format!("/apis/{group}"));
         paths.extend(versions.iter().map(|version| format!("/apis/{group}/{version}")));
     }
-    let rest = ["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"];
+    let rest =
+        ["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"];
     paths.extend(rest.map(str::to_owned));
     json!({ "paths": paths })
 }

@@ -104,6 +104,9 @@ fn groups(resources: &[&'static Resource]) -> Vec<(&'static str, Vec<&'static st
 }
 
 fn verbs(resource: &Resource) -> Vec<&'static str> {
+    if resource.strategy.review().is_some() {
+        return vec!["create"];
+    }
     let all = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     all.into_iter().filter(|verb| *verb != "deletecollection" || resource.kind != "Namespace").collect()
 }
@@ -112,7 +115,7 @@ fn subresource_verbs(subresource: &Subresource) -> &'static [&'static str] {
     match subresource {
         Subresource::Status | Subresource::Scale { .. } => &["get", "patch", "update"],
         Subresource::Finalize => &["update"],
-        Subresource::Binding | Subresource::Eviction => &["create"],
+        Subresource::Binding | Subresource::Eviction | Subresource::Token => &["create"],
         Subresource::Log => &["get"],
     }
 }
@@ -123,6 +126,7 @@ fn subresource_kind(resource: &Resource, subresource: &Subresource) -> (&'static
         Subresource::Scale { .. } => ("autoscaling", "v1", "Scale"),
         Subresource::Binding => ("", "v1", "Binding"),
         Subresource::Eviction => ("policy", "v1", "Eviction"),
+        Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest"),
         Subresource::Status | Subresource::Finalize | Subresource::Log => {
             (resource.group, resource.version, resource.kind)
         }

@@ -9,7 +9,7 @@ use crate::Identity;
 pub(super) fn identity(chain: &[CertificateDer<'_>]) -> Option<Identity> {
     let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
     let subject = certificate.subject();
-    let user = subject.iter_common_name().next()?.as_str().ok()?.to_owned();
-    let groups = subject.iter_organization().filter_map(|name| name.as_str().ok()).map(str::to_owned).collect();
-    Some(Identity { user, groups })
+    let user = Identity::user(subject.iter_common_name().next()?.as_str().ok()?);
+    let groups = subject.iter_organization().filter_map(|name| name.as_str().ok());
+    Some(groups.fold(user, Identity::group).group(Identity::AUTHENTICATED))
 }

@@ -12,12 +12,13 @@ use crate::{
     registry::subresource_name,
     request::{Address, Form, Query, Target},
     status::Status,
+    tokens,
     verbs::{self, Call},
 };
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
-/// Answers one request; `identity` is what its transport has proven.
+/// Answers one request; `identity` is what its transport has proven. A client that proved nothing there may show a token.
 pub(crate) async fn handle(api: &ApiServer, request: Request<Body>, identity: Option<Identity>) -> Response {
     let started = Instant::now();
     let target = Target::parse(request.uri().path());
@@ -38,27 +39,36 @@ async fn answer(
     identity: Option<Identity>,
 ) -> Result<Response, Status> {
     let query = query?;
-    if !matches!(target, Target::Health | Target::Version) {
-        let identity = identity.as_ref().ok_or_else(Status::unauthorized)?;
-        authorize(api, identity, &target, &query, request.method(), request.uri().path())?;
-    }
     match target {
-        Target::Health => health::answer(api, request.uri().path(), &query).await,
-        Target::Version => Ok(discovery::version()),
+        Target::Health => return health::answer(api, request.uri().path(), &query).await,
+        Target::Version => return Ok(discovery::version()),
+        _ => {}
+    }
+    let identity = identity.or_else(|| tokens::bearer(api, request.headers())).ok_or_else(Status::unauthorized)?;
+    authorize(api, &identity, &target, &query, request.method(), request.uri().path())?;
+    match target {
         Target::Metrics => metrics::answer(api),
         Target::OpenApi(document) => openapi::answer(api, &document, &query),
+        Target::OpenId(document) => Ok(tokens::answer(api, document)),
         Target::Discovery(level) => discovery::answer(api, &level, request.headers()),
-        Target::Resource(address) => objects(api, address, query, request).await,
-        Target::Unknown => Err(Status::no_such_path()),
+        Target::Resource(address) => objects(api, address, query, request, identity).await,
+        Target::Health | Target::Version | Target::Unknown => Err(Status::no_such_path()),
     }
 }
 
-async fn objects(api: &ApiServer, address: Address, query: Query, request: Request<Body>) -> Result<Response, Status> {
+async fn objects(
+    api: &ApiServer,
+    address: Address,
+    query: Query,
+    request: Request<Body>,
+    identity: Identity,
+) -> Result<Response, Status> {
     let served = api.registry().find(&address)?;
     let verb = address.verb(request.method(), &query).ok_or_else(Status::method_not_allowed)?;
     let (parts, body) = request.into_parts();
     let form = if address.subresource == "log" { Form::Object } else { Form::negotiate(&parts.headers)? };
-    verbs::answer(Call { api: api.clone(), served, address, verb, query, headers: parts.headers, form }, body).await
+    let (api, headers) = (api.clone(), parts.headers);
+    verbs::answer(Call { api, served, address, verb, query, headers, form, identity }, body).await
 }
 
 /// Under which names a request is counted. What is not served is counted without them: anyone can make up names.

@@ -15,6 +15,8 @@ pub(crate) enum Target {
     Metrics,
     /// An OpenAPI document.
     OpenApi(Document),
+    /// How others check the cluster's tokens.
+    OpenId(OpenId),
     /// A list of what is served.
     Discovery(Discovery),
     /// Objects.
@@ -32,6 +34,15 @@ pub(crate) enum Document {
     Index,
     /// `/openapi/v3/apis/apps/v1`, by what follows `/openapi/v3/`.
     V3(String),
+}
+
+/// A document of OpenID Connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenId {
+    /// `/.well-known/openid-configuration`.
+    Configuration,
+    /// `/openid/v1/jwks`.
+    Keys,
 }
 
 /// A level of discovery.
@@ -73,6 +84,8 @@ impl Target {
             ["openapi", "v2"] => Self::OpenApi(Document::V2),
             ["openapi", "v3"] => Self::OpenApi(Document::Index),
             ["openapi", "v3", rest @ ..] => Self::OpenApi(Document::V3(rest.join("/"))),
+            [".well-known", "openid-configuration"] => Self::OpenId(OpenId::Configuration),
+            ["openid", "v1", "jwks"] => Self::OpenId(OpenId::Keys),
             ["api"] => Self::Discovery(Discovery::Core),
             ["apis"] => Self::Discovery(Discovery::Groups),
             ["apis", group] => Self::Discovery(Discovery::Group((*group).to_owned())),
@@ -188,6 +201,7 @@ mod tests {
             ("/apis/apps/v1", Target::Discovery(Discovery::Resources("apps".into(), "v1".into()))),
             ("/readyz/ping", Target::Health),
             ("/openapi/v3/apis/apps/v1", Target::OpenApi(Document::V3("apis/apps/v1".into()))),
+            ("/openid/v1/jwks", Target::OpenId(OpenId::Keys)),
             ("/nothing", Target::Unknown),
             ("/api/v1/a/b/c/d/e/f/g", Target::Unknown),
             ("/api/v1/pods%ff", Target::Unknown),

@@ -14,7 +14,9 @@ mod options;
 mod page;
 mod patch;
 mod respond;
+mod reviews;
 mod scale;
+mod token;
 mod update;
 mod watch;
 mod watch_alarms;
@@ -30,7 +32,7 @@ use http::HeaderMap;
 use std::sync::Arc;
 
 use crate::{
-    ApiServer, kubelet,
+    ApiServer, Identity, kubelet,
     registry::Served,
     request::{Address, Form, Query},
     status::Status,
@@ -46,6 +48,7 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
     pub(crate) form: Form,
+    pub(crate) identity: Identity,
 }
 
 /// Answers a request about objects.
@@ -63,11 +66,16 @@ pub(crate) async fn answer(call: Call, body: Body) -> Result<Response, Status> {
         (Subresource::Binding, "create") => binding::create(&call, body).await,
         (Subresource::Eviction, "create") => eviction::create(&call, body).await,
         (Subresource::Log, "get") => kubelet::log(&call).await,
+        (Subresource::Token, "create") => token::create(&call, body).await,
         _ => Err(Status::method_not_allowed()),
     }
 }
 
 async fn main(call: Call, body: Body) -> Result<Response, Status> {
+    if let Some(review) = call.served.resource.strategy.review() {
+        let asked = call.verb == "create" && call.address.name.is_empty();
+        return if asked { reviews::answer(&call, review, body).await } else { Err(Status::method_not_allowed()) };
+    }
     match call.verb {
         "get" => get::get(&call).await,
         "list" => list::list(&call).await,
@@ -105,6 +113,6 @@ impl Call {
             subresource: String::new(),
         };
         let (api, query, headers) = (self.api.clone(), self.query.clone(), self.headers.clone());
-        Self { api, served, address, verb, query, headers, form: self.form }
+        Self { api, served, address, verb, query, headers, form: self.form, identity: self.identity.clone() }
     }
 }

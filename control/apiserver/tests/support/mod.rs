@@ -1,6 +1,8 @@
 //! An API server over a store in memory, asked through its in-process client.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its own part of this; a test may panic")]
 
+pub(crate) mod tls;
+
 use std::sync::Arc;
 
 use axum::body::Body;

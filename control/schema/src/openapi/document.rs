@@ -52,7 +52,12 @@ impl<'a> Document<'a> {
     fn types(&self) -> BTreeSet<TypeRef> {
         let mut found = BTreeSet::new();
         let common = [("", "v1", "DeleteOptions"), ("", "v1", "Status")];
-        let subresources = [("autoscaling", "v1", "Scale"), ("", "v1", "Binding"), ("policy", "v1", "Eviction")];
+        let subresources = [
+            ("autoscaling", "v1", "Scale"),
+            ("", "v1", "Binding"),
+            ("policy", "v1", "Eviction"),
+            ("authentication.k8s.io", "v1", "TokenRequest"),
+        ];
         for (group, version, kind) in common.into_iter().chain(subresources) {
             self.reach(self.schemas.of(group, version, kind), &mut found);
         }

@@ -16,7 +16,7 @@ pub(super) struct ListType<'d> {
 
 impl<'d> ListType<'d> {
     pub(super) fn of(document: &'d Document<'d>, resource: &'d Resource<'d>) -> Option<Self> {
-        document.type_of(resource).map(|item| Self { document, resource, item })
+        document.type_of(resource).filter(|_| !resource.asked).map(|item| Self { document, resource, item })
     }
 
     /// As in `io.k8s.api.core.v1.PodList`.

@@ -40,6 +40,9 @@ fn items<'d>(document: &'d Document<'d>, resource: &'d Resource<'d>) -> Vec<Item
     };
     let own = (resource.group, resource.version, resource.kind);
     let item = |path, subresource, kind, verbs| Item { document, resource, subresource, kind, path, verbs };
+    if resource.asked {
+        return vec![item(collection, "", own, &[Verb::Create])];
+    }
     let mut items = Vec::new();
     if resource.namespaced {
         items.push(item(format!("{root}/{}", resource.plural), "", own, &[Verb::ListAllNamespaces]));
@@ -59,6 +62,7 @@ fn subresource_kind<'d>(subresource: &str, own: Kind<'d>) -> (Kind<'d>, &'static
         "scale" => (("autoscaling", "v1", "Scale"), &[Verb::Read, Verb::Replace, Verb::Patch]),
         "binding" => (("", "v1", "Binding"), &[Verb::Create]),
         "eviction" => (("policy", "v1", "Eviction"), &[Verb::Create]),
+        "token" => (("authentication.k8s.io", "v1", "TokenRequest"), &[Verb::Create]),
         "log" => (own, &[Verb::ReadLog]),
         "finalize" => (own, &[Verb::Replace]),
         _ => (own, &[Verb::Read, Verb::Replace, Verb::Patch]),

@@ -9,6 +9,7 @@ const RESOURCES: &[Resource<'_>] = &[
         kind: "Namespace",
         plural: "namespaces",
         namespaced: false,
+        asked: false,
         subresources: &["status"],
     },
     Resource {
@@ -17,6 +18,7 @@ const RESOURCES: &[Resource<'_>] = &[
         kind: "Pod",
         plural: "pods",
         namespaced: true,
+        asked: false,
         subresources: &["binding", "log"],
     },
     Resource {
@@ -25,6 +27,7 @@ const RESOURCES: &[Resource<'_>] = &[
         kind: "Deployment",
         plural: "deployments",
         namespaced: true,
+        asked: false,
         subresources: &["status", "scale"],
     },
 ];

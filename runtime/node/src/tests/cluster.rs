@@ -33,7 +33,7 @@ impl Cluster {
     pub(super) async fn start() -> Cluster {
         let config = Config { advertise: ("192.0.2.1".parse().unwrap(), 6443), ..Config::default() };
         let api = ApiServer::new(Arc::new(Memory::new()), config).await.unwrap();
-        let admin = Identity { user: "admin".into(), groups: vec!["system:masters".into()] };
+        let admin = Identity::user("admin").group("system:masters");
         let dir = tempfile::tempdir().unwrap();
         let images = ImageStore::open(dir.path().join("images")).unwrap();
         images.load(b"\0asm\x01\0\0\0", "app").unwrap();
