@@ -1,12 +1,10 @@
-use std::sync::Arc;
-
-use wasmtime::component::InstancePre;
+use tokio_util::sync::CancellationToken;
 use wasmtime_wasi::{I32Exit, p2, p3};
 
-use crate::container::{Exit, State};
+use crate::container::{Exit, Process, StartError, State};
 use crate::host::{self, Host};
 use crate::memory::Exceeded;
-use crate::program::{Compiled, Entry};
+use crate::program::{Entry, Program};
 use crate::trap;
 
 /// A component that exports `wasi:cli/run`, ready to be instantiated.
@@ -22,7 +20,9 @@ enum Pre {
 }
 
 impl Command {
-    pub(crate) fn new(state: &State, program: &Compiled, imports: InstancePre<Host>) -> wasmtime::Result<Command> {
+    pub(crate) fn new(state: &State, program: &Program) -> Result<Command, StartError> {
+        let program = &program.inner;
+        let imports = program.linked(&state.engine.linker)?;
         let slots = program.slots().min(state.engine.pool.capacity);
         let program = match program.entry {
             Entry::CommandP3 => Pre::P3(p3::bindings::CommandPre::new(imports)?),
@@ -31,17 +31,18 @@ impl Command {
         Ok(Command { program, slots })
     }
 
-    /// Runs the program to its end, which is the container's end.
-    pub(crate) async fn run(self, state: Arc<State>) {
-        let run = state.cpu.meter(&state.engine.ticker, self.call(&state));
-        if let Some(ended) = state.killed.run_until_cancelled(run).await {
-            state.end(exit(ended));
+    /// Runs the program to its end, or until `killed`.
+    pub(crate) async fn run(&self, state: &State, process: &Process<'_>, killed: &CancellationToken) -> Exit {
+        let run = state.cpu.meter(&state.engine.ticker, self.call(state, process));
+        match killed.run_until_cancelled(run).await {
+            Some(ended) => exit(ended),
+            None => Exit::by_force("killed"),
         }
     }
 
-    async fn call(&self, state: &State) -> wasmtime::Result<Result<(), ()>> {
+    async fn call(&self, state: &State, process: &Process<'_>) -> wasmtime::Result<Result<(), ()>> {
         let _slots = state.engine.pool.slots.acquire_many(self.slots).await?;
-        let mut store = host::store(state, || {});
+        let mut store = host::store(state, process, || {});
         match &self.program {
             Pre::P2(command) => {
                 let command = command.instantiate_async(&mut store).await?;

@@ -4,14 +4,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use carob_net::{HttpService, Network};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::command::Command;
 use crate::cpu::Cpu;
 use crate::engine::Inner;
+use crate::exec::{Exec, ExecConfig, ExecError};
 use crate::files::{Mount, OpenFiles};
 use crate::http::Dispatcher;
+use crate::input::Input;
 use crate::memory::Memory;
 use crate::output::Output;
 use crate::program::{Kind, Program};
@@ -31,6 +33,10 @@ pub struct ContainerConfig {
     pub working_dir: Option<String>,
     /// What it may use.
     pub limits: Limits,
+    /// What a command reads; each instance of a server reads from the same.
+    pub input: Input,
+    /// Whether it is told that input and output are a terminal.
+    pub terminal: bool,
     /// Takes what it prints.
     pub output: Arc<dyn Output>,
     /// All that it reaches: sockets, names and outgoing requests; [`carob_net::Unplugged`] for none.
@@ -141,13 +147,36 @@ pub(crate) struct State {
     pub(crate) memory: Arc<Memory>,
     pub(crate) files: Arc<OpenFiles>,
     pub(crate) requests: AtomicU64,
+    /// One place for each program that may run beside the container's own.
+    pub(crate) execs: Arc<Semaphore>,
     /// Ends every instance at its next tick or wait.
     pub(crate) killed: CancellationToken,
     exit: watch::Sender<Option<Exit>>,
     at_end: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
+/// What a program has of its own; all else belongs to its container.
+pub(crate) struct Process<'a> {
+    pub(crate) args: &'a [String],
+    pub(crate) env: &'a [(String, String)],
+    pub(crate) input: &'a Input,
+    pub(crate) output: &'a Arc<dyn Output>,
+    pub(crate) terminal: bool,
+}
+
 impl State {
+    /// The container's own program.
+    pub(crate) fn main(&self) -> Process<'_> {
+        let config = &self.config;
+        Process {
+            args: &config.args,
+            env: &config.env,
+            input: &config.input,
+            output: &config.output,
+            terminal: config.terminal,
+        }
+    }
+
     /// Has `then` called when the container ends; for the one part that must know.
     pub(crate) fn at_end(&self, then: impl Fn() + Send + Sync + 'static) {
         // Only the dispatcher of a server asks for it, once.
@@ -177,12 +206,12 @@ impl Container {
         program: &Program,
         config: ContainerConfig,
     ) -> Result<Container, StartError> {
-        let imports = program.inner.linked(&engine.linker).map_err(import_error)?;
         let state = Arc::new(State {
             cpu: Cpu::new(config.limits.cpu_millis),
             memory: Memory::of_container(config.limits.memory, &engine.memory),
             files: OpenFiles::of_container(engine.open_files, &engine.files),
             requests: AtomicU64::new(0),
+            execs: Arc::new(Semaphore::new(engine.execs)),
             killed: CancellationToken::new(),
             exit: watch::Sender::new(None),
             at_end: OnceLock::new(),
@@ -191,13 +220,11 @@ impl Container {
         });
         let http = match program.kind() {
             Kind::Command => {
-                let command = Command::new(&state, &program.inner, imports).map_err(import_error)?;
-                state.engine.guests.handle().spawn(command.run(state.clone()));
+                let command = Command::new(&state, program)?;
+                state.engine.guests.handle().spawn(run(command, state.clone()));
                 None
             }
-            Kind::HttpP2 | Kind::HttpP3 => {
-                Some(Dispatcher::new(state.clone(), &program.inner, imports).map_err(import_error)?)
-            }
+            Kind::HttpP2 | Kind::HttpP3 => Some(Dispatcher::new(state.clone(), program)?),
         };
         Ok(Container { owner: Arc::new(Owner { state, http }) })
     }
@@ -250,6 +277,15 @@ impl Container {
         Some(http)
     }
 
+    /// Runs another program inside the container, beside its own: with the same files and network, within the same limits.
+    /// It ends with the container at the latest.
+    ///
+    /// # Errors
+    /// The container has ended or runs as many programs as it may, or the program cannot be run.
+    pub fn exec(&self, program: &Program, config: ExecConfig) -> Result<Exec, ExecError> {
+        Exec::start(&self.owner.state, program, config)
+    }
+
     /// What the container used so far.
     pub fn usage(&self) -> Usage {
         let state = &self.owner.state;
@@ -267,6 +303,14 @@ impl Drop for Owner {
     }
 }
 
-fn import_error(error: wasmtime::Error) -> StartError {
-    StartError::Import { message: format!("{error:#}") }
+/// A command's end is the container's.
+async fn run(command: Command, state: Arc<State>) {
+    let exit = command.run(&state, &state.main(), &state.killed).await;
+    state.end(exit);
+}
+
+impl From<wasmtime::Error> for StartError {
+    fn from(error: wasmtime::Error) -> Self {
+        StartError::Import { message: format!("{error:#}") }
+    }
 }

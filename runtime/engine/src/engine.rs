@@ -32,6 +32,8 @@ pub struct EngineConfig {
     pub pooling: bool,
     /// Files that the instances of one container may hold open together.
     pub open_files: usize,
+    /// Programs that may run inside one container at once, beside its own.
+    pub execs: usize,
     /// The bounds of each container that serves HTTP.
     pub http: HttpLimits,
 }
@@ -46,6 +48,7 @@ impl EngineConfig {
             instances: None,
             pooling: true,
             open_files: 1024,
+            execs: 32,
             http: HttpLimits::default(),
         }
     }
@@ -120,6 +123,7 @@ pub(crate) struct Inner {
     pub(crate) memory: Arc<Memory>,
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) guests: Guests,
+    pub(crate) execs: usize,
     pub(crate) http: HttpLimits,
     pub(crate) files: Arc<NodeFiles>,
     /// What each container may hold open of them.
@@ -143,8 +147,8 @@ impl Engine {
         let files = NodeFiles::new(pool::guest_files());
         let open_files = config.open_files;
         let compiler = Compiler::new(wasmtime.clone(), cache);
-        let inner =
-            Inner { wasmtime, linker, pool, memory, ticker, guests, http: config.http, files, open_files, compiler };
+        let (execs, http) = (config.execs, config.http);
+        let inner = Inner { wasmtime, linker, pool, memory, ticker, guests, http, files, open_files, execs, compiler };
         Ok(Engine { inner: Arc::new(inner) })
     }
 

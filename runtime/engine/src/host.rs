@@ -4,8 +4,9 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
-use crate::container::State;
+use crate::container::{Process, State};
 use crate::files::{Files, InstanceFiles};
+use crate::input::Stdin;
 use crate::memory::Reservation;
 use crate::output::{Pipe, Stream};
 
@@ -22,12 +23,16 @@ pub(crate) struct Host {
 /// Resources (streams, bodies, descriptors) that one instance may hold in the host at once.
 const MOST_RESOURCES: usize = 100_000;
 
-/// A fresh store of `container`. Its guest gives way at each tick, through `on_tick`.
-pub(crate) fn store(container: &State, on_tick: impl Fn() + Send + Sync + 'static) -> Store<Host> {
+/// A fresh store of `container`, for `process`. Its guest gives way at each tick, through `on_tick`.
+pub(crate) fn store(
+    container: &State,
+    process: &Process<'_>,
+    on_tick: impl Fn() + Send + Sync + 'static,
+) -> Store<Host> {
     let mut table = ResourceTable::new();
     table.set_max_capacity(MOST_RESOURCES);
     let host = Host {
-        wasi: wasi(container),
+        wasi: wasi(container, process),
         http: WasiHttpCtx::new(),
         network: NoNetwork,
         files: InstanceFiles::new(container.config.mounts.clone(), container.files.clone()),
@@ -45,17 +50,18 @@ pub(crate) fn store(container: &State, on_tick: impl Fn() + Send + Sync + 'stati
     store
 }
 
-/// Arguments, environment and output; no sockets, no names. Files are a part of their own.
-fn wasi(container: &State) -> WasiCtx {
-    let config = &container.config;
-    let pipe = |stream| Pipe { output: config.output.clone(), stream };
+/// Arguments, environment, input and output; no sockets, no names. Files are a part of their own.
+fn wasi(container: &State, process: &Process<'_>) -> WasiCtx {
+    let terminal = process.terminal;
+    let pipe = |stream| Pipe { output: process.output.clone(), stream, terminal };
     let mut builder = WasiCtxBuilder::new();
-    if let Some(dir) = &config.working_dir {
+    if let Some(dir) = &container.config.working_dir {
         builder.initial_cwd(dir);
     }
     builder
-        .args(&config.args)
-        .envs(&config.env)
+        .args(process.args)
+        .envs(process.env)
+        .stdin(Stdin { input: process.input.clone(), terminal })
         .stdout(pipe(Stream::Stdout))
         .stderr(pipe(Stream::Stderr))
         .allow_tcp(false)

@@ -2,7 +2,8 @@
 //!
 //! An [`Engine`] compiles a component once per digest ([`Engine::compile`]) and starts containers of it
 //! ([`Engine::start`]). What the component exports decides how it runs, see [`Kind`]: a command runs to its end, an HTTP
-//! handler answers requests through the [`carob_net::HttpService`] of its [`Container`] and holds no instance while idle.
+//! handler answers requests through the [`carob_net::HttpService`] of its [`Container`] and holds no instance while idle. Further programs
+//! run inside a container by [`Container::exec`].
 //!
 //! Limits belong to the container and are shared by all its live instances. A guest has no network here, sees of the
 //! host's files what it is given as [`Mount`]s, and cannot stop its neighbours: guests run on threads of their own, at a lower priority, and give way at every
@@ -17,11 +18,13 @@ mod compile;
 mod container;
 mod cpu;
 mod engine;
+mod exec;
 mod files;
 mod guests;
 mod host;
 mod http;
 mod imports;
+mod input;
 mod memory;
 mod output;
 mod pool;
@@ -33,6 +36,8 @@ mod wrap;
 pub use compile::CompileError;
 pub use container::{Container, ContainerConfig, Exit, Limits, Reason, StartError, Usage};
 pub use engine::{Engine, EngineConfig, EngineError, HttpLimits};
+pub use exec::{Exec, ExecConfig, ExecError};
 pub use files::{Folder, Mount, Quota};
+pub use input::{Input, InputClosed};
 pub use output::{Output, Stream};
 pub use program::{Kind, Program};

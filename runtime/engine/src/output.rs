@@ -1,7 +1,8 @@
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
@@ -23,6 +24,11 @@ pub enum Stream {
 pub trait Output: Send + Sync + 'static {
     /// Takes some bytes. It has no way to fail: who cannot keep them drops them.
     fn write(&self, stream: Stream, bytes: &[u8]);
+
+    /// Whether it takes more now. A guest that prints waits until it does; several guests may wait at once.
+    fn poll_ready(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
 }
 
 /// One stream of a container, as wasmtime-wasi wants it.
@@ -30,6 +36,7 @@ pub trait Output: Send + Sync + 'static {
 pub(crate) struct Pipe {
     pub(crate) output: Arc<dyn Output>,
     pub(crate) stream: Stream,
+    pub(crate) terminal: bool,
 }
 
 /// How much a guest may hand over in one call, so that one write never holds its thread for long.
@@ -47,7 +54,7 @@ impl StdoutStream for Pipe {
 
 impl IsTerminal for Pipe {
     fn is_terminal(&self) -> bool {
-        false
+        self.terminal
     }
 }
 
@@ -62,17 +69,21 @@ impl OutputStream for Pipe {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(CHUNK)
+        let ready = self.output.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready();
+        Ok(if ready { CHUNK } else { 0 })
     }
 }
 
 #[async_trait::async_trait]
 impl Pollable for Pipe {
-    async fn ready(&mut self) {}
+    async fn ready(&mut self) {
+        poll_fn(|cx| self.output.poll_ready(cx)).await;
+    }
 }
 
 impl AsyncWrite for Pipe {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.output.poll_ready(cx));
         let taken = &bytes[..bytes.len().min(CHUNK)];
         self.output.write(self.stream, taken);
         Poll::Ready(Ok(taken.len()))

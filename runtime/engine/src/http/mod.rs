@@ -20,14 +20,13 @@ use carob_net::{Body, HttpService, Refused};
 use futures::future::{BoxFuture, FutureExt};
 use http::{Request, Response, StatusCode};
 use tokio::time::timeout;
-use wasmtime::component::InstancePre;
 use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::{p2, p3};
 
-use crate::container::State;
+use crate::container::{StartError, State};
 use crate::engine::HttpLimits;
 use crate::host::Host;
-use crate::program::{Compiled, Entry};
+use crate::program::{Entry, Program};
 
 use exchange::{Replied, Ticket};
 use queue::Queue;
@@ -50,11 +49,9 @@ struct Shared {
 type Refusal = (Refused, Option<Request<Body>>);
 
 impl Dispatcher {
-    pub(crate) fn new(
-        state: Arc<State>,
-        program: &Compiled,
-        imports: InstancePre<Host>,
-    ) -> wasmtime::Result<Arc<Self>> {
+    pub(crate) fn new(state: Arc<State>, program: &Program) -> Result<Arc<Self>, StartError> {
+        let program = &program.inner;
+        let imports = program.linked(&state.engine.linker)?;
         let mut limits = state.engine.http.clone();
         let pre = if program.entry == Entry::HttpP3 {
             ProxyPre::P3(p3::bindings::ServicePre::new(imports)?)

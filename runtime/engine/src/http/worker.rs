@@ -67,7 +67,7 @@ async fn run(shared: &Arc<Shared>, worker: &mut Worker<'_>, job: Job, lease: &Ar
 
 async fn instantiate(shared: &Arc<Shared>, ticks: &Arc<Ticks>) -> wasmtime::Result<(Store<Host>, Proxy)> {
     let (waiting, ticks) = (shared.clone(), ticks.clone());
-    let mut store = host::store(&shared.state, move || {
+    let mut store = host::store(&shared.state, &shared.state.main(), move || {
         ticks.set();
         // This instance keeps its thread busy: what waits for it goes to another.
         waiting.clone().start_worker_if_needed();

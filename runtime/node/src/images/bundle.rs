@@ -3,6 +3,8 @@
 //! The program is the one `.wasm` file at the top of the archive; everything else is the image's files. The whole archive is
 //! the image: its digest names program and files together.
 
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path};
 
@@ -54,6 +56,39 @@ pub(super) fn program(archive: &[u8]) -> Result<Vec<u8>, NotBundle> {
     }
 }
 
+/// The name of a bundle's program: its file's name, without the ending.
+pub(super) fn program_name(archive: &mut File) -> io::Result<String> {
+    for entry in Archive::new(archive).entries_with_seek()? {
+        let entry = entry?;
+        let path = entry.path()?;
+        if is_program(&path) {
+            return Ok(path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+        }
+    }
+    Err(io::Error::other("the bundle holds no program"))
+}
+
+/// The file of a bundle that `name` means as a program, if there is one.
+pub(super) fn carried(archive: &mut File, name: &str) -> io::Result<Option<Vec<u8>>> {
+    let wanted = [name.to_owned(), format!("{name}.wasm"), format!("bin/{name}.wasm")].map(|path| parts(path.as_ref()));
+    for entry in Archive::new(archive).entries_with_seek()? {
+        let mut entry = entry?;
+        let path = parts(&entry.path()?);
+        if entry.header().entry_type() == EntryType::Regular && wanted.contains(&path) {
+            let mut program = Vec::new();
+            entry.read_to_end(&mut program)?;
+            return Ok(Some(program));
+        }
+    }
+    Ok(None)
+}
+
+/// A path as it stands in the image, whether it was written as `a/b`, `./a/b` or `/a/b`; never empty for a file.
+fn parts(path: &Path) -> Vec<OsString> {
+    let own = path.components().filter(|part| !matches!(part, Component::CurDir | Component::RootDir));
+    own.map(|part| part.as_os_str().to_owned()).collect()
+}
+
 fn is_inside(path: &Path) -> bool {
     path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
@@ -96,6 +131,33 @@ mod tests {
         let archive =
             bundle(&[("./site/index.html", b"<p>"), ("./shop.wasm", PROGRAM), ("./site/extra.wasm", b"data")]);
         assert_eq!(program(&archive).unwrap(), PROGRAM);
+    }
+
+    #[test]
+    fn a_bundle_carries_programs_beside_its_own() {
+        let (own, tool) = (PROGRAM, b"tool");
+        let archive =
+            bundle(&[("./shop.wasm", own), ("./bin/check.wasm", tool), ("data/list.wasm", tool), ("raw", tool)]);
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, &archive).unwrap();
+        let mut carried = |name: &str| {
+            std::io::Seek::rewind(&mut file).unwrap();
+            super::carried(&mut file, name).unwrap()
+        };
+        for (name, expected) in [
+            ("shop", Some(own)),
+            ("check", Some(tool.as_slice())),
+            ("/bin/check.wasm", Some(tool)),
+            ("./data/list", Some(tool)),
+            ("raw", Some(tool)),
+            ("list", None),
+            ("../raw", None),
+            ("", None),
+        ] {
+            assert_eq!(carried(name).as_deref(), expected, "{name}");
+        }
+        std::io::Seek::rewind(&mut file).unwrap();
+        assert_eq!(program_name(&mut file).unwrap(), "shop");
     }
 
     #[test]

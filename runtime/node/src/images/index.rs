@@ -1,8 +1,8 @@
 //! Which name leads to which digest.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +35,31 @@ impl Image {
             true => bundle::program(&image).map_err(io::Error::other),
             false => Ok(image),
         }
+    }
+
+    /// The name of the program that it runs: a bundle's file says it, otherwise the image's own name does.
+    #[allow(dead_code, reason = "used by what lands next")]
+    pub(crate) fn program_name(&self) -> io::Result<String> {
+        if let Some(mut bundle) = self.bundle()? {
+            return bundle::program_name(&mut bundle);
+        }
+        let repository = self.name.rsplit_once(':').map_or(self.name.as_str(), |(repository, _)| repository);
+        Ok(repository.rsplit('/').next().unwrap_or_default().to_owned())
+    }
+
+    /// A file that a bundle carries for being run inside its container: `NAME`, `NAME.wasm` or `bin/NAME.wasm`.
+    #[allow(dead_code, reason = "used by what lands next")]
+    pub(crate) fn carried(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        self.bundle()?.map_or(Ok(None), |mut bundle| bundle::carried(&mut bundle, name))
+    }
+
+    #[allow(dead_code, reason = "used by what lands next")]
+    fn bundle(&self) -> io::Result<Option<File>> {
+        let mut file = File::open(&self.path)?;
+        let mut head = Vec::new();
+        (&mut file).take(wasm::HEAD).read_to_end(&mut head)?;
+        file.rewind()?;
+        Ok(wasm::is_tar(&head).then_some(file))
     }
 }
 

@@ -27,6 +27,7 @@ pub use bundle::NotBundle;
 pub use index::Image;
 use index::{CachedIndex, Entry, Index};
 pub use name::NameError;
+pub(crate) use publish::digest;
 pub use wasm::NotWasm;
 
 /// Why the image store could not do what it was asked.

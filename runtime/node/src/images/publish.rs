@@ -8,12 +8,18 @@ use sha2::{Digest, Sha256};
 
 /// Writes `bytes` to `<dir>/<their SHA-256>`, if they are not there yet, and answers with their digest.
 pub(super) fn blob(dir: &Path, bytes: &[u8]) -> io::Result<String> {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    let path = dir.join(&hex);
+    let digest = digest(bytes);
+    let path = dir.join(digest.trim_start_matches("sha256:"));
     if !path.exists() {
         replace(&path, bytes)?;
     }
-    Ok(format!("sha256:{hex}"))
+    Ok(digest)
+}
+
+/// `sha256:` and the SHA-256 of `bytes`, in hexadecimal.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
 }
 
 /// Puts `bytes` in the place of `path`. One at a time: the store's lock is held.

@@ -36,6 +36,9 @@ fn is_compressed(head: &[u8]) -> bool {
     head.starts_with(b"PK\x03\x04") || head.starts_with(&[0x1f, 0x8b])
 }
 
+/// How many bytes of a file tell what it is.
+pub(super) const HEAD: u64 = 512;
+
 /// Whether it is a tar archive, and so may be a bundle.
 pub(super) fn is_tar(head: &[u8]) -> bool {
     head.get(257..262) == Some(b"ustar")

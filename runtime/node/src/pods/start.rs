@@ -16,7 +16,7 @@ use crate::errors::said;
 use crate::images::{Image, ImageError};
 use crate::logs::LogWriter;
 use crate::quantity;
-use crate::runtime::{Container, ContainerSpec};
+use crate::runtime::{Container, ContainerSpec, Input};
 
 /// Lets one instance of an HTTP component answer several requests, one after the other.
 const HTTP_REUSE: &str = "carob.dev/http-reuse";
@@ -149,6 +149,8 @@ impl Job {
             cpu_millis: limit("cpu").and_then(quantity::millis).and_then(|millis| millis.try_into().ok()),
             http_reuse: annotations.and_then(|all| all.get(HTTP_REUSE)).is_some_and(|value| value == "true"),
             network: Arc::new(Unplugged),
+            input: Input::default(),
+            terminal: false,
             output: log,
         }
     }

@@ -13,7 +13,9 @@ use http_body_util::{BodyExt, Empty};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::{Container, ContainerSpec, Exit, Output, Runtime, StartError, Usage};
+use super::{
+    Container, ContainerSpec, ExecError, ExecSpec, Exit, Input, Output, Process, Runtime, StartError, Stream, Usage,
+};
 use crate::images::Image;
 
 /// Starts everything at once, unless told that a container's start fails.
@@ -34,6 +36,8 @@ pub(crate) struct FakeContainer {
     pub(crate) name: String,
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
+    #[allow(dead_code, reason = "used by what lands next")]
+    pub(crate) input: Input,
     pub(crate) output: Arc<dyn Output>,
     pub(crate) status: Arc<Mutex<StatusCode>>,
     http: bool,
@@ -82,6 +86,7 @@ impl Runtime for FakeRuntime {
                     name: spec.name,
                     args: spec.args,
                     env: spec.env,
+                    input: spec.input,
                     output: spec.output,
                     status: Arc::new(Mutex::new(StatusCode::OK)),
                     exit: Arc::new(watch::Sender::new(None)),
@@ -117,8 +122,34 @@ impl Container for FakeContainer {
         self.http.then(|| Arc::new(Answers(self.status.clone())) as Arc<dyn HttpService>)
     }
 
+    /// `exit CODE` prints its command line and ends with the code; `wait` goes on until it is dropped; nothing else is there.
+    fn exec(&self, spec: ExecSpec) -> BoxFuture<'static, Result<Box<dyn Process>, ExecError>> {
+        let words: Vec<&str> = spec.command.iter().map(String::as_str).collect();
+        let process = match words.as_slice() {
+            ["exit", code] => Ok(FakeProcess(code.parse().ok())),
+            ["wait"] => Ok(FakeProcess(None)),
+            _ => Err(ExecError::NotFound { name: words.concat(), offered: "there is exit and wait".to_owned() }),
+        };
+        spec.output.write(Stream::Stdout, format!("{}\n", spec.command.join(" ")).as_bytes());
+        async move { process.map(|process| Box::new(process) as Box<dyn Process>) }.boxed()
+    }
+
     fn usage(&self) -> Usage {
         Usage { cpu: Duration::from_millis(1500), memory_bytes: 65536, requests: 0 }
+    }
+}
+
+/// Has ended with a code, or goes on.
+#[allow(dead_code, reason = "used by what lands next")]
+struct FakeProcess(Option<i32>);
+
+#[allow(dead_code, reason = "used by what lands next")]
+impl Process for FakeProcess {
+    fn exited(&self) -> BoxFuture<'static, Exit> {
+        match self.0 {
+            Some(code) => async move { Exit { code, oom_killed: false, message: None } }.boxed(),
+            None => std::future::pending().boxed(),
+        }
     }
 }
 

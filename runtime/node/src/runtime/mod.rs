@@ -5,9 +5,12 @@
 
 #[cfg(test)]
 pub(crate) mod fake;
+#[allow(dead_code, reason = "used by what lands next")]
+mod programs;
 mod wasm;
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use carob_engine::Mount;
@@ -15,6 +18,7 @@ use carob_net::{HttpService, Network};
 use futures::future::BoxFuture;
 
 use crate::images::Image;
+pub(crate) use carob_engine::Input;
 pub(crate) use wasm::WasmRuntime;
 
 /// Runs containers.
@@ -43,6 +47,10 @@ pub(crate) struct ContainerSpec {
     pub(crate) http_reuse: bool,
     /// The Pod's network.
     pub(crate) network: Arc<dyn Network>,
+    /// What it reads.
+    pub(crate) input: Input,
+    /// Whether it is told that input and output are a terminal.
+    pub(crate) terminal: bool,
     /// Takes what it prints.
     pub(crate) output: Arc<dyn Output>,
 }
@@ -51,6 +59,11 @@ pub(crate) struct ContainerSpec {
 pub(crate) trait Output: Send + Sync + 'static {
     /// Takes some bytes, which may end anywhere in a line.
     fn write(&self, stream: Stream, bytes: &[u8]);
+
+    /// Whether it takes more now. A guest that prints waits until it does; several may wait at once.
+    fn poll_ready(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
 }
 
 /// Which of its two streams a container printed on.
@@ -73,8 +86,59 @@ pub(crate) trait Container: Send + Sync + 'static {
     /// What answers its HTTP requests, if it serves HTTP.
     fn http(&self) -> Option<Arc<dyn HttpService>>;
 
+    /// Runs another program inside it, beside its own: with its files, network and environment, within its limits.
+    #[allow(dead_code, reason = "used by what lands next")]
+    fn exec(&self, spec: ExecSpec) -> BoxFuture<'static, Result<Box<dyn Process>, ExecError>>;
+
     /// What it has used so far.
     fn usage(&self) -> Usage;
+}
+
+/// What is run inside a container, beside its own program.
+#[allow(dead_code, reason = "used by what lands next")]
+pub(crate) struct ExecSpec {
+    /// The program's name, and its arguments.
+    pub(crate) command: Vec<String>,
+    /// Environment beside the container's own.
+    pub(crate) env: Vec<(String, String)>,
+    /// What it reads.
+    pub(crate) input: Input,
+    /// Takes what it prints.
+    pub(crate) output: Arc<dyn Output>,
+    /// Whether it is told that input and output are a terminal.
+    pub(crate) terminal: bool,
+}
+
+/// A program that runs inside a container. Dropping it kills the program.
+#[allow(dead_code, reason = "used by what lands next")]
+pub(crate) trait Process: Send + Sync + 'static {
+    /// Waits until it has ended, and says how. It may be asked again.
+    fn exited(&self) -> BoxFuture<'static, Exit>;
+}
+
+/// Why a program was not run inside a container.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(dead_code, reason = "used by what lands next")]
+pub(crate) enum ExecError {
+    /// No program goes by this name.
+    #[error("exec: {name:?}: executable file not found: {offered}")]
+    NotFound {
+        /// What was asked for.
+        name: String,
+        /// What there is instead.
+        offered: String,
+    },
+    /// It cannot be run as a program.
+    #[error("exec: {name:?}: cannot be executed: {reason}")]
+    NotExecutable {
+        /// What was asked for.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// As many run as may, or the container has ended.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// How a container ended.

@@ -1,27 +1,27 @@
 //! Runs WebAssembly containers, on the engine.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use carob_engine::{ContainerConfig, Engine, Limits, Program, Reason};
+use carob_engine::{ContainerConfig, Engine, ExecConfig, Limits, Reason};
 use carob_net::HttpService;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use parking_lot::Mutex;
 
-use super::{Container, ContainerSpec, Exit, Output, Runtime, StartError, Stream, Usage};
+use super::programs::Programs;
+use super::{Container, ContainerSpec, ExecError, ExecSpec, Exit, Output, Process, Runtime, StartError, Stream, Usage};
 use crate::images::Image;
 
-/// The engine, and the programs it has compiled: a Deployment's thousandth Pod neither reads nor compiles its image again.
+/// The engine, and the programs it has compiled.
 pub(crate) struct WasmRuntime {
     engine: Engine,
-    programs: Arc<Mutex<HashMap<String, Program>>>,
+    programs: Programs,
 }
 
 impl WasmRuntime {
     pub(crate) fn new(engine: Engine) -> WasmRuntime {
-        WasmRuntime { engine, programs: Arc::default() }
+        WasmRuntime { programs: Programs::new(engine.clone()), engine }
     }
 }
 
@@ -29,30 +29,13 @@ impl Runtime for WasmRuntime {
     fn start(&self, image: Image, spec: ContainerSpec) -> BoxFuture<'static, Result<Arc<dyn Container>, StartError>> {
         let (engine, programs) = (self.engine.clone(), self.programs.clone());
         async move {
-            let program = program(&engine, &programs, image).await?;
+            let program = programs.of_image(&image).await?;
+            let env = spec.env.clone();
             let container = engine.start(&program, config(spec)).map_err(|error| StartError(error.to_string()))?;
-            Ok(Arc::new(WasmContainer(container)) as Arc<dyn Container>)
+            Ok(Arc::new(WasmContainer { container, image, env: env.into(), programs }) as Arc<dyn Container>)
         }
         .boxed()
     }
-}
-
-async fn program(
-    engine: &Engine,
-    programs: &Mutex<HashMap<String, Program>>,
-    image: Image,
-) -> Result<Program, StartError> {
-    let known = programs.lock().get(&image.digest).cloned();
-    if let Some(program) = known {
-        return Ok(program);
-    }
-    let digest = image.digest.clone();
-    let unreadable = |error: String| StartError(format!("cannot read image {digest}: {error}"));
-    let bytes = tokio::task::spawn_blocking(move || image.program()).await;
-    let bytes = bytes.map_err(|error| unreadable(error.to_string()))?.map_err(|error| unreadable(error.to_string()))?;
-    let program = engine.compile(&digest, &bytes).await.map_err(|error| StartError(error.to_string()))?;
-    programs.lock().insert(digest, program.clone());
-    Ok(program)
 }
 
 fn config(spec: ContainerSpec) -> ContainerConfig {
@@ -63,6 +46,8 @@ fn config(spec: ContainerSpec) -> ContainerConfig {
         mounts: spec.mounts.into(),
         working_dir: spec.working_dir,
         limits: Limits { memory: spec.memory, cpu_millis: spec.cpu_millis },
+        input: spec.input,
+        terminal: spec.terminal,
         output: Arc::new(Printed(spec.output)),
         network: spec.network,
         http_reuse: spec.http_reuse,
@@ -80,34 +65,77 @@ impl carob_engine::Output for Printed {
         };
         self.0.write(stream, bytes);
     }
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_ready(cx)
+    }
 }
 
-struct WasmContainer(carob_engine::Container);
+struct WasmContainer {
+    container: carob_engine::Container,
+    image: Image,
+    env: Arc<[(String, String)]>,
+    programs: Programs,
+}
 
 impl Container for WasmContainer {
     fn exited(&self) -> BoxFuture<'static, Exit> {
-        let exited = self.0.exited();
+        self.container.exited().map(exit).boxed()
+    }
+
+    fn terminate(&self, grace: Duration) {
+        if grace.is_zero() { self.container.kill() } else { self.container.terminate(grace) }
+    }
+
+    fn http(&self) -> Option<Arc<dyn HttpService>> {
+        self.container.http()
+    }
+
+    fn exec(&self, spec: ExecSpec) -> BoxFuture<'static, Result<Box<dyn Process>, ExecError>> {
+        let (container, programs) = (self.container.clone(), self.programs.clone());
+        let (image, env) = (self.image.clone(), self.env.clone());
         async move {
-            let exit = exited.await;
-            Exit {
-                code: exit.code,
-                oom_killed: exit.reason == Reason::OomKilled,
-                message: Some(exit.message).filter(|message| !message.is_empty()),
-            }
+            let name = spec.command.first().cloned().unwrap_or_default();
+            let program = programs.inside(&image, &name).await?;
+            let config = ExecConfig {
+                args: spec.command,
+                env: env.iter().cloned().chain(spec.env).collect(),
+                input: spec.input,
+                output: Arc::new(Printed(spec.output)),
+                terminal: spec.terminal,
+            };
+            let exec = container.exec(&program, config).map_err(|error| refusal(name, &error))?;
+            Ok(Box::new(WasmProcess(exec)) as Box<dyn Process>)
         }
         .boxed()
     }
 
-    fn terminate(&self, grace: Duration) {
-        if grace.is_zero() { self.0.kill() } else { self.0.terminate(grace) }
-    }
-
-    fn http(&self) -> Option<Arc<dyn HttpService>> {
-        self.0.http()
-    }
-
     fn usage(&self) -> Usage {
-        let usage = self.0.usage();
+        let usage = self.container.usage();
         Usage { cpu: usage.cpu, memory_bytes: usage.memory_bytes, requests: usage.requests }
+    }
+}
+
+fn refusal(name: String, error: &carob_engine::ExecError) -> ExecError {
+    use carob_engine::ExecError::{Ended, NotACommand, Start, TooMany};
+    match error {
+        NotACommand | Start(_) => ExecError::NotExecutable { name, reason: error.to_string() },
+        Ended | TooMany { .. } => ExecError::Refused(error.to_string()),
+    }
+}
+
+struct WasmProcess(carob_engine::Exec);
+
+impl Process for WasmProcess {
+    fn exited(&self) -> BoxFuture<'static, Exit> {
+        self.0.exited().map(exit).boxed()
+    }
+}
+
+fn exit(exit: carob_engine::Exit) -> Exit {
+    Exit {
+        code: exit.code,
+        oom_killed: exit.reason == Reason::OomKilled,
+        message: Some(exit.message).filter(|message| !message.is_empty()),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use carob_engine::{Container, ContainerConfig, Engine, Limits, Output, Program, Stream};
+use carob_engine::{Container, ContainerConfig, Engine, Input, Limits, Output, Program, Stream};
 use carob_net::{BoxError, HttpService, Unplugged};
 use http_body_util::BodyExt;
 
@@ -27,6 +27,8 @@ pub(crate) fn container(engine: &Engine, program: &Program, args: &[&str]) -> Re
         limits: Limits::default(),
         output: Arc::new(Silent),
         network: Arc::new(Unplugged),
+        input: Input::default(),
+        terminal: false,
         http_reuse: false,
     };
     Ok(engine.start(program, config)?)
