@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use carob_apiserver::{ApiServer, Identity};
 use carob_engine::{Engine, EngineConfig};
-use carob_net::HttpEndpoints;
+use carob_net::{HttpEndpoints, Unplugged};
 use carob_netmesh::{NetmeshConfig, Services};
 use carob_node::images::ImageStore;
 use carob_node::{Node, NodeConfig};
@@ -126,6 +126,7 @@ async fn start(options: &UpOptions, data: &DataDir, parts: &mut Parts) -> anyhow
     let node = Node::new(
         client(identity.clone()),
         engine,
+        Arc::new(Unplugged),
         endpoints.clone(),
         NodeConfig::new(&node_name, data.node(), images.clone(), address::reachable(listen).ip()),
     );

@@ -15,6 +15,6 @@ pub use endpoints::{HttpEndpoints, Registration};
 pub use http_service::{Answer, Body, BoxError, HttpService, Refused};
 pub use network::{
     Buffers, Datagram, HttpBound, HttpRoute, Network, NetworkError, Networks, Receive, TcpConnection, TcpListener,
-    TcpPort, Transmit, UdpSocket, Workload,
+    TcpPort, Traffic, Transmit, UdpSocket, Workload,
 };
 pub use unplugged::Unplugged;

@@ -66,6 +66,18 @@ pub trait Network: Send + Sync + 'static {
     /// # Errors
     /// [`NetworkError::NameUnresolvable`], [`NetworkError::ResolverFailure`].
     fn resolve(&self, name: &str) -> BoxFuture<'static, Result<Vec<IpAddr>, NetworkError>>;
+
+    /// What has been carried for the workload so far, its loopback left out.
+    fn traffic(&self) -> Traffic;
+}
+
+/// Bytes that a workload has received and sent: payload, without the headers of any protocol below.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes that the workload has read.
+    pub received: u64,
+    /// Bytes that the workload has handed over.
+    pub sent: u64,
 }
 
 /// Holds the address of an HTTP service; dropping it frees the address.

@@ -5,10 +5,16 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::HttpService;
-use crate::network::{HttpBound, HttpRoute, Network, NetworkError, TcpPort, UdpSocket};
+use crate::network::{HttpBound, HttpRoute, Network, NetworkError, Networks, TcpPort, Traffic, UdpSocket, Workload};
 
-/// The network of a workload that has none: everything is denied.
+/// The network of a workload that has none: everything is denied. As [`Networks`], it gives that to everybody.
 pub struct Unplugged;
+
+impl Networks for Unplugged {
+    fn join(&self, _: Workload) -> Result<Arc<dyn Network>, NetworkError> {
+        Ok(Arc::new(Unplugged))
+    }
+}
 
 fn denied() -> NetworkError {
     NetworkError::AccessDenied("this workload has no network".into())
@@ -33,5 +39,9 @@ impl Network for Unplugged {
 
     fn resolve(&self, _: &str) -> BoxFuture<'static, Result<Vec<IpAddr>, NetworkError>> {
         async { Err(denied()) }.boxed()
+    }
+
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use carob_engine::Engine;
-use carob_net::HttpEndpoints;
+use carob_net::{HttpEndpoints, Networks};
 use kube::Client;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -78,14 +78,22 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node that runs its containers on `engine`, and makes those that serve HTTP reachable through `endpoints`.
-    pub fn new(client: Client, engine: Engine, endpoints: HttpEndpoints, config: NodeConfig) -> Node {
-        Node::with(client, Arc::new(WasmRuntime::new(engine)), endpoints, config, Clock::Wall)
+    /// A node that runs its containers on `engine`, joins its Pods to `networks`, and makes those that serve HTTP reachable
+    /// through `endpoints`.
+    pub fn new(
+        client: Client,
+        engine: Engine,
+        networks: Arc<dyn Networks>,
+        endpoints: HttpEndpoints,
+        config: NodeConfig,
+    ) -> Node {
+        Node::with(client, Arc::new(WasmRuntime::new(engine)), networks, endpoints, config, Clock::Wall)
     }
 
     pub(crate) fn with(
         client: Client,
         runtime: Arc<dyn Runtime>,
+        networks: Arc<dyn Networks>,
         endpoints: HttpEndpoints,
         config: NodeConfig,
         clock: Clock,
@@ -99,6 +107,7 @@ impl Node {
             images: config.images.clone(),
             image_news,
             endpoints,
+            networks,
             ips: PodIps::new(config.pod_cidr),
             recorder,
             clock,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use carob_apiserver::{ApiServer, Config, Identity};
 use carob_engine::{Engine, EngineConfig};
-use carob_net::HttpEndpoints;
+use carob_net::{HttpEndpoints, Unplugged};
 use carob_node::images::ImageStore;
 use carob_node::{Node, NodeConfig};
 use carob_reconcile::Informers;
@@ -112,7 +112,8 @@ impl Cluster {
         images.load(IMAGE, "hello-http")?;
         let engine = Engine::new(EngineConfig::new(dir.join("compiled")))?;
         let config = NodeConfig::new("node", dir.join("node"), images, IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let node = Node::new(client("system:node:node"), engine, HttpEndpoints::default(), config);
+        let (networks, endpoints) = (Arc::new(Unplugged), HttpEndpoints::default());
+        let node = Node::new(client("system:node:node"), engine, networks, endpoints, config);
         parts.spawn(async move { node.run(stop).await });
         let cluster = Cluster { admin: client("admin"), _parts: parts };
         cluster.settle().await?;

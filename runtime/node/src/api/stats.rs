@@ -41,6 +41,15 @@ fn pod(view: &PodView, now: Timestamp) -> Value {
         "containers": containers,
         "cpu": cpu(&total, now),
         "memory": memory(&total, now),
+        "network": network(view, now),
+    })
+}
+
+/// A Pod has one interface, which other runtimes call `eth0`.
+fn network(view: &PodView, now: Timestamp) -> Value {
+    view.network.as_ref().map_or(Value::Null, |network| {
+        let traffic = network.traffic();
+        json!({"time": now, "name": "eth0", "rxBytes": traffic.received, "txBytes": traffic.sent})
     })
 }
 

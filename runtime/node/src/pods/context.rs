@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use carob_net::HttpEndpoints;
+use carob_net::{HttpEndpoints, Networks};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::Client;
 use tokio::sync::watch;
@@ -24,6 +24,8 @@ pub(crate) struct Context {
     /// Changes when an image was loaded.
     pub(crate) image_news: watch::Receiver<()>,
     pub(crate) endpoints: HttpEndpoints,
+    /// Each Pod is joined to it as soon as it has an address.
+    pub(crate) networks: Arc<dyn Networks>,
     pub(crate) ips: PodIps,
     pub(crate) recorder: Recorder,
     pub(crate) clock: Clock,

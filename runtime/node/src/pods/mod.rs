@@ -11,6 +11,7 @@ mod happened;
 mod manager;
 mod observed;
 mod phase;
+mod place;
 mod plan;
 mod probe;
 mod recover;

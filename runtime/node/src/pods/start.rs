@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use carob_net::{Registration, Unplugged};
+use carob_net::{Network, Registration};
 use k8s_openapi::api::core::v1::{Container as ContainerSpecOf, Pod};
 
 use super::context::Context;
@@ -29,6 +29,8 @@ pub(crate) struct Job {
     /// The number of this run; the first is 0.
     pub(crate) run: i32,
     pub(crate) ip: IpAddr,
+    /// The Pod's: all its containers share it.
+    pub(crate) network: Arc<dyn Network>,
 }
 
 /// A container that runs. Dropping it makes its ports free and kills it.
@@ -148,7 +150,7 @@ impl Job {
             memory: limit("memory").and_then(quantity::units),
             cpu_millis: limit("cpu").and_then(quantity::millis).and_then(|millis| millis.try_into().ok()),
             http_reuse: annotations.and_then(|all| all.get(HTTP_REUSE)).is_some_and(|value| value == "true"),
-            network: Arc::new(Unplugged),
+            network: self.network.clone(),
             input: Input::default(),
             terminal: false,
             output: log,

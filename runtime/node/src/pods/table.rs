@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use carob_net::Network;
 use k8s_openapi::api::core::v1::Pod;
 use parking_lot::RwLock;
 
@@ -13,6 +14,8 @@ use crate::runtime::Container;
 pub(crate) struct PodView {
     pub(crate) pod: Arc<Pod>,
     pub(crate) containers: Vec<ContainerBrief>,
+    /// Its network, while it has an address.
+    pub(crate) network: Option<Arc<dyn Network>>,
 }
 
 pub(crate) struct ContainerBrief {

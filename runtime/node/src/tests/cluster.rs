@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use carob_apiserver::{ApiServer, Config, Identity};
-use carob_net::HttpEndpoints;
+use carob_net::{HttpEndpoints, Unplugged};
 use carob_store::Memory;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{DeleteParams, ListParams, PostParams};
@@ -54,7 +54,8 @@ impl Cluster {
         let address = "127.0.0.1".parse().unwrap();
         let config = NodeConfig::new("n1", self.dir.path().join("node"), self.images.clone(), address);
         let runtime = Arc::new(self.runtime.clone());
-        let node = Node::with(self.client.clone(), runtime, self.endpoints.clone(), config, Clock::tokio());
+        let (client, networks, endpoints) = (self.client.clone(), Arc::new(Unplugged), self.endpoints.clone());
+        let node = Node::with(client, runtime, networks, endpoints, config, Clock::tokio());
         let shutdown = CancellationToken::new();
         self.kubelet = node.kubelet_api();
         let (guard, token) = (shutdown.clone().drop_guard(), shutdown);

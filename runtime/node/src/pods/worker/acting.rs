@@ -1,6 +1,5 @@
 //! Carries a plan out.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -11,6 +10,7 @@ use super::{Done, Worker};
 use crate::clock::after;
 use crate::pods::events::Kind;
 use crate::pods::happened::Change;
+use crate::pods::place::Place;
 use crate::pods::plan::{Action, StopReason};
 use crate::pods::spec::Slot;
 use crate::pods::start::Job;
@@ -35,24 +35,32 @@ impl Worker {
     }
 
     fn assign_ip(&mut self, now: Timestamp) {
-        match self.context.ips.assign() {
-            Some(ip) => {
-                let address = IpAddr::V4(ip.address());
-                self.ip = Some(ip);
-                self.observed.apply(Change::IpAssigned(address), now);
+        match self.take_place() {
+            Ok(place) => {
+                self.observed.apply(Change::IpAssigned(place.address()), now);
+                self.place = Some(place);
             }
-            None => {
-                let message = "Failed to create pod sandbox: no address is left in the node's podCIDR";
+            Err(why) => {
+                let message = format!("Failed to create pod sandbox: {why}");
                 self.context.recorder.pod(&self.pod, Kind::Warning, "FailedCreatePodSandBox", message);
                 self.observed.apply(Change::NoIp { retry_at: after(now, ADDRESS) }, now);
             }
         }
     }
 
+    /// The next address comes from elsewhere in the range, so that one which cannot be joined yet is not met again at once.
+    fn take_place(&self) -> Result<Place, String> {
+        let ip = self.context.ips.assign().ok_or("no address is left in the node's podCIDR")?;
+        let address = ip.address();
+        Place::take(&*self.context.networks, &self.pod, ip)
+            .map_err(|error| format!("cannot join the network at {address}: {error}"))
+    }
+
     fn start(&mut self, slot: Slot, now: Timestamp) {
-        let (Some(view), Some(ip)) = (self.observed.get(slot), self.observed.ip) else { return };
+        let (Some(view), Some(place)) = (self.observed.get(slot), &self.place) else { return };
         let run = view.next_restart();
-        let job = Job { context: self.context.clone(), pod: self.pod.clone(), slot, run, ip };
+        let (ip, network) = (place.address(), place.network());
+        let job = Job { context: self.context.clone(), pod: self.pod.clone(), slot, run, ip, network };
         let (start, handle) = abortable(job.run());
         self.observed.apply(Change::Starting(slot), now);
         self.starting.insert(slot, handle);

@@ -5,7 +5,6 @@ mod outcomes;
 mod reporting;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use tokio::sync::watch;
 use self::reporting::Reports;
 use super::context::Context;
 use super::observed::Observed;
+use super::place::Place;
 use super::plan::plan;
 use super::probe::ProbeKind;
 use super::report::Reported;
@@ -54,7 +54,7 @@ pub(crate) struct Worker {
     image_news: watch::Receiver<()>,
     pod: Arc<Pod>,
     observed: Observed,
-    ip: Option<PodIp>,
+    place: Option<Place>,
     live: HashMap<Slot, Live>,
     starting: HashMap<Slot, AbortHandle>,
     pending: FuturesUnordered<BoxFuture<'static, Done>>,
@@ -69,7 +69,8 @@ impl Worker {
         ip: Option<PodIp>,
     ) -> Worker {
         let pod = desired.borrow().pod.clone();
-        observed.ip = ip.as_ref().map(|ip| IpAddr::V4(ip.address())).or(observed.ip);
+        let place = ip.and_then(|ip| take_again(&context, &pod, ip));
+        observed.ip = place.as_ref().map(Place::address).or(observed.ip);
         let reports = Reports::new(pod.status.clone().unwrap_or_default());
         Worker {
             image_news: context.image_news.clone(),
@@ -77,7 +78,7 @@ impl Worker {
             desired,
             pod,
             observed,
-            ip,
+            place,
             live: HashMap::new(),
             starting: HashMap::new(),
             pending: FuturesUnordered::new(),
@@ -132,7 +133,8 @@ impl Worker {
             let running = self.live.get(&Slot(n)).map(|live| live.container.clone());
             Some(ContainerBrief::new(&container.name, self.observed.get(Slot(n))?, running))
         });
-        self.context.table.put(PodView { pod: self.pod.clone(), containers: containers.collect() });
+        let network = self.place.as_ref().map(Place::network);
+        self.context.table.put(PodView { pod: self.pod.clone(), containers: containers.collect(), network });
     }
 
     async fn clean_up(self) {
@@ -152,4 +154,10 @@ impl Worker {
     fn later(&mut self, delay: Duration, done: Done) {
         self.pending.push(tokio::time::sleep(delay).map(move |()| done).boxed());
     }
+}
+
+/// The place that the Pod had before the node was started again.
+fn take_again(context: &Context, pod: &Pod, ip: PodIp) -> Option<Place> {
+    let place = Place::take(&*context.networks, pod, ip);
+    place.inspect_err(|error| tracing::warn!(pod = pod.reference().name, %error, "a Pod cannot keep its address")).ok()
 }

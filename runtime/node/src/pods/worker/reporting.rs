@@ -76,7 +76,7 @@ impl Worker {
     /// A Pod that has ended keeps its address in its status only.
     fn release_ip(&mut self) {
         if !self.observed.is_alive() && phase(&self.pod, &self.observed).is_terminal() {
-            self.ip = None;
+            self.place = None;
         }
     }
 
