@@ -1,56 +1,44 @@
 //! Passes requests on to the node that runs a Pod.
 
-use axum::{body::Body, response::Response};
-use futures::StreamExt;
-use http::{Request, StatusCode, header};
+mod connect;
+mod log;
+mod relay;
+
+use std::{future::Future, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 
 use crate::{status::Status, verbs::Call};
 
+pub(crate) use connect::connect;
+pub(crate) use log::log;
+pub(crate) use relay::Relays;
+
 /// What a node may say about a failure.
 const MOST_OF_AN_ERROR: usize = 64 << 10;
-/// The options of a log, as they stand in the query of both sides.
-const LOG_OPTIONS: &[&str] =
-    &["follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream"];
+/// How long a connection to a node may take.
+const DIAL: Duration = Duration::from_secs(10);
+/// How long a node may take until the head of its answer.
+const HEAD: Duration = Duration::from_secs(30);
 
-/// `/log` of a Pod: what a container wrote, as it writes it.
-pub(crate) async fn log(call: &Call) -> Result<Response, Status> {
-    let pod = call.existing()?.object();
-    check_log_options(call)?;
-    let container = container(call, &pod)?;
-    let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
-    if node.is_empty() {
-        return Err(Status::bad_request(format!("pod {} does not have a host assigned", call.address.name)));
-    }
-    let (namespace, name) = (&call.address.namespace, &call.address.name);
-    let options: Vec<String> = LOG_OPTIONS
-        .iter()
-        .filter_map(|option| call.query.get(option).map(|value| format!("{option}={}", escape(value))))
-        .collect();
-    let path = format!("/containerLogs/{namespace}/{name}/{container}?{}", options.join("&"));
-    relay(call, node, &path).await
+/// What a node answered, and the connection that it still comes on.
+struct Answer {
+    response: Response<Incoming>,
+    driver: JoinSet<()>,
 }
 
-fn check_log_options(call: &Call) -> Result<(), Status> {
-    for option in ["sinceSeconds", "tailLines", "limitBytes"] {
-        let least = if option == "tailLines" { 0 } else { 1 };
-        if call.query.number(option)?.is_some_and(|number| number < least) {
-            return Err(Status::new(
-                422,
-                "Invalid",
-                format!("PodLogOptions \"\" is invalid: {option}: must be greater than or equal to {least}"),
-            ));
-        }
+/// The node that a Pod is bound to.
+fn node(call: &Call, pod: &Value) -> Result<String, Status> {
+    match pod["spec"]["nodeName"].as_str().unwrap_or_default() {
+        "" => Err(Status::bad_request(format!("pod {} does not have a host assigned", call.address.name))),
+        node => Ok(node.to_owned()),
     }
-    let time = call.query.get("sinceTime").map(str::parse::<jiff::Timestamp>);
-    if let Some(Err(error)) = time {
-        return Err(Status::bad_request(format!("sinceTime: {error}")));
-    }
-    Ok(())
 }
 
 /// The container that was asked for, or the only one.
@@ -79,57 +67,57 @@ fn container(call: &Call, pod: &Value) -> Result<String, Status> {
     }
 }
 
-/// Asks the node and streams its answer.
-async fn relay(call: &Call, node: &str, path: &str) -> Result<Response, Status> {
-    let unreachable = |error: &dyn std::fmt::Display| {
-        Status::new(500, "InternalError", format!("Get \"https://{node}{path}\": the node cannot be reached: {error}"))
+/// Asks a node, and waits for the head of its answer.
+async fn ask(call: &Call, node: &str, mut request: Request<Empty<Bytes>>) -> Result<Answer, Status> {
+    let (method, path) = (request.method().clone(), request.uri().clone());
+    let unreachable = |error: String| {
+        Status::new(
+            500,
+            "InternalError",
+            format!("{method} \"https://{node}{path}\": the node cannot be reached: {error}"),
+        )
     };
-    let stream = call.api.config().nodes.dial(node).await.map_err(|error| unreachable(&error))?;
+    request.headers_mut().insert(header::HOST, HeaderValue::from_static("node"));
+    let stream = within(DIAL, call.api.config().nodes.dial(node)).await.map_err(unreachable)?;
     let (mut sender, connection) =
-        http1::handshake::<_, Empty<bytes::Bytes>>(TokioIo::new(stream)).await.map_err(|error| unreachable(&error))?;
-    // The connection lives as long as the body that is read from it.
+        within(DIAL, http1::handshake::<_, Empty<Bytes>>(TokioIo::new(stream))).await.map_err(unreachable)?;
     let mut driver = JoinSet::new();
     driver.spawn(async move {
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "a node's connection ended early");
         }
     });
-    let request = Request::get(path)
-        .header(header::HOST, "node")
-        .body(Empty::new())
-        .map_err(|error| Status::bad_request(error.to_string()))?;
-    let answer = sender.send_request(request).await.map_err(|error| unreachable(&error))?;
-    if !answer.status().is_success() {
-        return Err(failed(answer).await);
+    let response = within(HEAD, sender.send_request(request)).await.map_err(unreachable)?;
+    Ok(Answer { response, driver })
+}
+
+/// What it gives in time, or why there is nothing.
+async fn within<T, E: std::fmt::Display>(
+    time: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, String> {
+    match timeout(time, work).await {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("it did not answer within {time:?}")),
     }
-    Ok(streamed(answer, driver))
 }
 
-fn streamed(answer: http::Response<Incoming>, driver: JoinSet<()>) -> Response {
-    let (parts, body) = answer.into_parts();
-    let held = body.into_data_stream().map(move |piece| {
-        let _alive = &driver;
-        piece
-    });
-    let mut response = Response::new(Body::from_stream(held));
-    *response.status_mut() = parts.status;
-    let plain = header::HeaderValue::from_static("text/plain");
-    let kind = parts.headers.get(header::CONTENT_TYPE).cloned().unwrap_or(plain);
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
-}
-
-/// What the node said, as a Status.
-async fn failed(answer: http::Response<Incoming>) -> Status {
-    let code = answer.status();
-    let told = match Limited::new(answer.into_body(), MOST_OF_AN_ERROR).collect().await {
-        Ok(body) => String::from_utf8_lossy(&body.to_bytes()).trim().to_owned(),
-        Err(error) => format!("the node's answer broke off: {error}"),
-    };
-    match code {
-        StatusCode::NOT_FOUND => Status::new(404, "NotFound", told),
-        code if code.is_client_error() => Status::bad_request(told),
-        _ => Status::internal(told),
+impl Answer {
+    /// What the node said about a failure, as a Status.
+    async fn failure(self) -> Status {
+        let code = self.response.status();
+        let body = Limited::new(self.response.into_body(), MOST_OF_AN_ERROR).collect();
+        let told = match timeout(HEAD, body).await {
+            Ok(Ok(body)) => String::from_utf8_lossy(&body.to_bytes()).trim().to_owned(),
+            Ok(Err(error)) => format!("the node's answer broke off: {error}"),
+            Err(_) => "the node's answer did not end".to_owned(),
+        };
+        match code {
+            StatusCode::NOT_FOUND => Status::new(404, "NotFound", told),
+            StatusCode::TOO_MANY_REQUESTS => Status::new(429, "TooManyRequests", told),
+            code if code.is_client_error() => Status::bad_request(told),
+            _ => Status::internal(told),
+        }
     }
 }
 

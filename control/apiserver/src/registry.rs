@@ -89,6 +89,9 @@ pub(crate) fn subresource_name(subresource: &Subresource) -> &'static str {
         Subresource::Binding => "binding",
         Subresource::Eviction => "eviction",
         Subresource::Log => "log",
+        Subresource::Exec => "exec",
+        Subresource::Attach => "attach",
+        Subresource::PortForward => "portforward",
         Subresource::Token => "token",
     }
 }

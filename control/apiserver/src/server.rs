@@ -9,6 +9,7 @@ use crate::{
     cache::{Applied, follow, load},
     edge,
     expire::expire,
+    kubelet::Relays,
     metrics::Metrics,
     registry::Registry,
 };
@@ -24,6 +25,7 @@ struct Inner {
     applied: Applied,
     metrics: Metrics,
     ending: CancellationToken,
+    relays: Relays,
     /// What goes on without being asked; ends with the server.
     _tasks: JoinSet<()>,
 }
@@ -55,7 +57,8 @@ impl ApiServer {
         tasks.spawn(follow(store.clone(), registry.clone(), applied.clone()));
         tasks.spawn(expire(store.clone(), registry.clone()));
         let (metrics, ending) = (Metrics::new(), CancellationToken::new());
-        let api = Self(Arc::new(Inner { store, config, registry, applied, metrics, ending, _tasks: tasks }));
+        let relays = Relays::default();
+        let api = Self(Arc::new(Inner { store, config, registry, applied, metrics, ending, relays, _tasks: tasks }));
         bootstrap::write(&api).await?;
         Ok(api)
     }
@@ -71,7 +74,7 @@ impl ApiServer {
         edge::serve(self.clone(), listener, tls, shutdown).await;
     }
 
-    /// Ends all watches, so that connections can drain. Clients come again, to the next server.
+    /// Ends all watches and relays, so that connections can drain. Clients come again, to the next server.
     pub(crate) fn end_watches(&self) {
         self.0.ending.cancel();
     }
@@ -79,6 +82,11 @@ impl ApiServer {
     /// Cancelled when the server is about to end.
     pub(crate) fn ending(&self) -> CancellationToken {
         self.0.ending.clone()
+    }
+
+    /// The connections that were upgraded and are passed on to nodes.
+    pub(crate) fn relays(&self) -> &Relays {
+        &self.0.relays
     }
 
     pub(crate) fn config(&self) -> &Config {

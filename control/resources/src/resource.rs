@@ -31,6 +31,12 @@ pub enum Subresource {
     Eviction,
     /// `/log` of a Pod.
     Log,
+    /// `/exec` of a Pod: a connection to a program run in a container.
+    Exec,
+    /// `/attach` of a Pod: a connection to a container's own program.
+    Attach,
+    /// `/portforward` of a Pod: a connection to its ports.
+    PortForward,
     /// `/token` of a ServiceAccount.
     Token,
 }

@@ -117,6 +117,7 @@ fn subresource_verbs(subresource: &Subresource) -> &'static [&'static str] {
         Subresource::Finalize => &["update"],
         Subresource::Binding | Subresource::Eviction | Subresource::Token => &["create"],
         Subresource::Log => &["get"],
+        Subresource::Exec | Subresource::Attach | Subresource::PortForward => &["create", "get"],
     }
 }
 
@@ -126,6 +127,9 @@ fn subresource_kind(resource: &Resource, subresource: &Subresource) -> (&'static
         Subresource::Scale { .. } => ("autoscaling", "v1", "Scale"),
         Subresource::Binding => ("", "v1", "Binding"),
         Subresource::Eviction => ("policy", "v1", "Eviction"),
+        Subresource::Exec => ("", "v1", "PodExecOptions"),
+        Subresource::Attach => ("", "v1", "PodAttachOptions"),
+        Subresource::PortForward => ("", "v1", "PodPortForwardOptions"),
         Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest"),
         Subresource::Status | Subresource::Finalize | Subresource::Log => {
             (resource.group, resource.version, resource.kind)

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use axum::{body::Body, response::Response};
 use http::{HeaderName, HeaderValue, Method, Request};
+use hyper::upgrade::OnUpgrade;
 
 use crate::{
     ApiServer, Attributes, Decision, Identity, discovery, health,
@@ -65,10 +66,21 @@ async fn objects(
 ) -> Result<Response, Status> {
     let served = api.registry().find(&address)?;
     let verb = address.verb(request.method(), &query).ok_or_else(Status::method_not_allowed)?;
-    let (parts, body) = request.into_parts();
-    let form = if address.subresource == "log" { Form::Object } else { Form::negotiate(&parts.headers)? };
+    let (mut parts, body) = request.into_parts();
+    let upgrade = parts.extensions.remove::<OnUpgrade>();
+    let form = if is_raw(&address) { Form::Object } else { Form::negotiate(&parts.headers)? };
     let (api, headers) = (api.clone(), parts.headers);
-    verbs::answer(Call { api, served, address, verb, query, headers, form, identity }, body).await
+    verbs::answer(Call { api, served, address, verb, query, headers, form, identity }, body, upgrade).await
+}
+
+/// Whether what is answered is no object: the client's `Accept` does not speak of it.
+fn is_raw(address: &Address) -> bool {
+    address.subresource == "log" || is_connection(address)
+}
+
+/// Whether it becomes a connection into a Pod.
+fn is_connection(address: &Address) -> bool {
+    address.resource == "pods" && matches!(&*address.subresource, "exec" | "attach" | "portforward")
 }
 
 /// Under which names a request is counted. What is not served is counted without them: anyone can make up names.
@@ -105,9 +117,18 @@ fn authorize(
         name: &address.name,
         path,
     };
-    match api.config().authorizer.authorize(&attributes) {
+    check(api, &attributes)?;
+    // A WebSocket begins with a GET, and what it does is more than to read.
+    if verb == "get" && is_connection(address) {
+        check(api, &Attributes { verb: "create", ..attributes })?;
+    }
+    Ok(())
+}
+
+fn check(api: &ApiServer, attributes: &Attributes<'_>) -> Result<(), Status> {
+    match api.config().authorizer.authorize(attributes) {
         Decision::Allow => Ok(()),
-        Decision::Deny(why) => Err(denied(&attributes, &why)),
+        Decision::Deny(why) => Err(denied(attributes, &why)),
     }
 }
 

@@ -20,6 +20,11 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// All values of a parameter that may be given more than once.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
     /// Kubernetes takes everything but `false` and `0` for true, `?watch` with no value too.
     pub(crate) fn flag(&self, name: &str) -> bool {
         let value = self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());

@@ -29,6 +29,7 @@ pub(crate) mod eviction;
 use axum::{body::Body, response::Response};
 use carob_resources::Subresource;
 use http::HeaderMap;
+use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
 
 use crate::{
@@ -51,8 +52,8 @@ pub(crate) struct Call {
     pub(crate) identity: Identity,
 }
 
-/// Answers a request about objects.
-pub(crate) async fn answer(call: Call, body: Body) -> Result<Response, Status> {
+/// Answers a request about objects; `upgrade` is the client's connection, if it may become something else.
+pub(crate) async fn answer(call: Call, body: Body, upgrade: Option<OnUpgrade>) -> Result<Response, Status> {
     if call.address.subresource.is_empty() {
         return main(call, body).await;
     }
@@ -66,6 +67,9 @@ pub(crate) async fn answer(call: Call, body: Body) -> Result<Response, Status> {
         (Subresource::Binding, "create") => binding::create(&call, body).await,
         (Subresource::Eviction, "create") => eviction::create(&call, body).await,
         (Subresource::Log, "get") => kubelet::log(&call).await,
+        (Subresource::Exec | Subresource::Attach | Subresource::PortForward, "get" | "create") => {
+            kubelet::connect(&call, subresource, upgrade).await
+        }
         (Subresource::Token, "create") => token::create(&call, body).await,
         _ => Err(Status::method_not_allowed()),
     }

@@ -22,7 +22,15 @@ pub(crate) const PODS: Resource = Resource {
     short_names: &["po"],
     categories: &["all"],
     scope: Scope::Namespaced,
-    subresources: &[Subresource::Status, Subresource::Binding, Subresource::Eviction, Subresource::Log],
+    subresources: &[
+        Subresource::Status,
+        Subresource::Binding,
+        Subresource::Eviction,
+        Subresource::Log,
+        Subresource::Exec,
+        Subresource::Attach,
+        Subresource::PortForward,
+    ],
     storage: "pods",
     strategy: &Pods,
 };
