@@ -88,6 +88,7 @@ pub(crate) fn subresource_name(subresource: &Subresource) -> &'static str {
         Subresource::Finalize => "finalize",
         Subresource::Binding => "binding",
         Subresource::Eviction => "eviction",
+        Subresource::EphemeralContainers => "ephemeralcontainers",
         Subresource::Log => "log",
         Subresource::Exec => "exec",
         Subresource::Attach => "attach",

@@ -1,4 +1,4 @@
-//! Binding, eviction and logs of Pods.
+//! Binding, eviction, ephemeral containers and logs of Pods.
 
 mod support;
 
@@ -40,6 +40,63 @@ async fn an_evicted_pod_is_deleted() {
     server.post(&format!("{PODS}/a/eviction"), &eviction).await.expect(201);
     server.get(&format!("{PODS}/a")).await.expect(404);
     server.post(&format!("{PODS}/a/eviction"), &eviction).await.expect(404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_evicted_pod_that_runs_says_that_it_was_evicted() {
+    let server = Server::start().await;
+    let mut running = pod("a");
+    running["spec"]["nodeName"] = json!("n1");
+    let made = server.post(PODS, &running).await.expect(201);
+    let path = format!("{PODS}/a");
+    let evict = |preconditions: serde_json::Value| {
+        json!({
+            "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": "a" },
+            "deleteOptions": { "preconditions": preconditions },
+        })
+    };
+    let eviction = format!("{path}/eviction");
+    server.post(&format!("{eviction}?dryRun=All"), &evict(json!({}))).await.expect(201);
+    server.post(&eviction, &evict(json!({ "uid": "another" }))).await.expect(409);
+    assert_eq!(server.get(&path).await.body["metadata"], made.body["metadata"], "neither has changed anything");
+
+    server.post(&eviction, &evict(json!({ "resourceVersion": made.version() }))).await.expect(201);
+    let evicted = server.get(&path).await.expect(200).body;
+    let condition = &evicted["status"]["conditions"][0];
+    assert_eq!((&condition["type"], &condition["status"]), (&json!("DisruptionTarget"), &json!("True")));
+    assert_eq!(condition["reason"], "EvictionByEvictionAPI");
+    assert!(evicted["metadata"]["deletionTimestamp"].is_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn ephemeral_containers_have_an_address_of_their_own() {
+    let server = Server::start().await;
+    server.post(PODS, &pod("a")).await.expect(201);
+    let (path, main) = (format!("{PODS}/a/ephemeralcontainers"), format!("{PODS}/a"));
+    let debugger = |name: &str, image: &str| {
+        json!({ "spec": { "ephemeralContainers":
+            [{ "name": name, "image": image, "stdin": true, "targetContainerName": "main" }] } })
+    };
+    let strategic = "strategic-merge-patch";
+    server.patch(&main, strategic, &debugger("x", "tools")).await.expect(422);
+
+    let patched = server.patch(&path, strategic, &debugger("x", "tools")).await.expect(200).body;
+    assert_eq!(patched["metadata"]["generation"], 2);
+    assert_eq!(patched["spec"]["ephemeralContainers"][0]["imagePullPolicy"], "Always");
+    let patched = server.patch(&path, strategic, &debugger("y", "tools:1")).await.expect(200).body;
+    assert_eq!(patched["spec"]["ephemeralContainers"].as_array().unwrap().len(), 2);
+    let refused = server.patch(&path, strategic, &debugger("x", "other")).await.expect(422);
+    assert!(refused.message().contains("existing ephemeral containers \"x\" may not be changed"), "{}", refused.text);
+
+    let mut wanted = server.get(&path).await.expect(200).body;
+    wanted["metadata"]["labels"] = json!({ "not": "taken" });
+    wanted["spec"]["activeDeadlineSeconds"] = json!(1);
+    let same = server.put(&path, &wanted).await.expect(200).body;
+    assert_eq!((&same["metadata"]["labels"], &same["spec"]["activeDeadlineSeconds"]), (&json!(null), &json!(null)));
+    wanted["spec"]["ephemeralContainers"] = json!([]);
+    let refused = server.put(&path, &wanted).await.expect(422);
+    assert_eq!(refused.body["details"]["causes"].as_array().unwrap().len(), 2, "{}", refused.text);
+    server.patch(&format!("{PODS}/none/ephemeralcontainers"), strategic, &debugger("x", "tools")).await.expect(404);
 }
 
 /// A node whose kubelet API answers with what it was asked.

@@ -29,6 +29,8 @@ pub enum Subresource {
     Binding,
     /// `/eviction` of a Pod.
     Eviction,
+    /// `/ephemeralcontainers` of a Pod: writes touch only `.spec.ephemeralContainers`.
+    EphemeralContainers,
     /// `/log` of a Pod.
     Log,
     /// `/exec` of a Pod: a connection to a program run in a container.

@@ -1,4 +1,4 @@
-use crate::{Cause, Review};
+use crate::{Cause, Review, Subresource};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -131,6 +131,17 @@ pub trait Strategy: Send + Sync {
 
     /// What is wrong with an update of `/status`.
     fn validate_status(&self, _new: &Value, _old: &Value) -> Vec<Cause> {
+        Vec::new()
+    }
+
+    /// Carries over from `old` everything that an update of this subresource may not change. It is asked only about those
+    /// that change a part of the wishes.
+    fn prepare_part(&self, _part: Subresource, new: &mut Value, old: &Value) {
+        *new = old.clone();
+    }
+
+    /// What is wrong with an update of this subresource, beyond what `validate` says of the whole.
+    fn validate_part(&self, _part: Subresource, _new: &Value, _old: &Value) -> Vec<Cause> {
         Vec::new()
     }
 

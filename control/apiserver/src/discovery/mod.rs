@@ -113,7 +113,9 @@ fn verbs(resource: &Resource) -> Vec<&'static str> {
 
 fn subresource_verbs(subresource: &Subresource) -> &'static [&'static str] {
     match subresource {
-        Subresource::Status | Subresource::Scale { .. } => &["get", "patch", "update"],
+        Subresource::Status | Subresource::EphemeralContainers | Subresource::Scale { .. } => {
+            &["get", "patch", "update"]
+        }
         Subresource::Finalize => &["update"],
         Subresource::Binding | Subresource::Eviction | Subresource::Token => &["create"],
         Subresource::Log => &["get"],
@@ -131,7 +133,7 @@ fn subresource_kind(resource: &Resource, subresource: &Subresource) -> (&'static
         Subresource::Attach => ("", "v1", "PodAttachOptions"),
         Subresource::PortForward => ("", "v1", "PodPortForwardOptions"),
         Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest"),
-        Subresource::Status | Subresource::Finalize | Subresource::Log => {
+        Subresource::Status | Subresource::Finalize | Subresource::EphemeralContainers | Subresource::Log => {
             (resource.group, resource.version, resource.kind)
         }
     }

@@ -67,9 +67,14 @@ fn scheduled(pod: &mut Value, now: Timestamp) {
     let condition = json!({
         "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": seconds(now),
     });
-    let status = &mut pod["status"];
+    set_condition(pod, condition);
+}
+
+/// Puts a condition into an object's status, in the place of one of the same type.
+pub(super) fn set_condition(object: &mut Value, condition: Value) {
+    let status = &mut object["status"];
     let mut conditions = status["conditions"].as_array().cloned().unwrap_or_default();
-    conditions.retain(|one| one["type"] != "PodScheduled");
+    conditions.retain(|one| one["type"] != condition["type"]);
     conditions.push(condition);
     status["conditions"] = Value::Array(conditions);
 }

@@ -71,7 +71,7 @@ pub(super) async fn remove(call: &Call, options: &DeleteOptions) -> Result<Outco
     Err(Status::modified(resource, &call.address.name))
 }
 
-fn check(call: &Call, options: &DeleteOptions, old: &Value) -> Result<(), Status> {
+pub(super) fn check(call: &Call, options: &DeleteOptions, old: &Value) -> Result<(), Status> {
     let differs = |what: &str, asked: &Option<String>, field: &str| {
         let found = old["metadata"][field].as_str().unwrap_or_default();
         let asked = asked.as_deref().filter(|asked| *asked != found)?;

@@ -3,12 +3,16 @@
 use axum::{body::Body, response::Response};
 use carob_schema::Schemas;
 use http::StatusCode;
-use serde_json::Value;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::{
     Call,
+    binding::set_condition,
     body::{self, Decoded},
     delete,
+    initial::seconds,
+    modify::{Part, modify},
     options::DeleteOptions,
     respond,
 };
@@ -30,6 +34,23 @@ pub(super) async fn create(call: &Call, body: Body) -> Result<Response, Status> 
     }
     let mut options = DeleteOptions::from_json(&object["deleteOptions"])?;
     options.dry_run |= call.query.dry_run()?;
+    if !options.dry_run {
+        let now = Timestamp::now();
+        modify(call, Part::Server, |pod| disrupted(call, &options, pod, now)).await?;
+        options.resource_version = None;
+    }
     delete::remove(call, &options).await?;
     Ok(respond::warn(respond::success(StatusCode::CREATED, &Value::Null), &warnings))
+}
+
+/// The Pod as one that does not end by itself, if it is the one that is meant.
+fn disrupted(call: &Call, options: &DeleteOptions, pod: &Value, now: Timestamp) -> Result<Decoded, Status> {
+    delete::check(call, options, pod)?;
+    let mut pod = pod.clone();
+    let condition = json!({
+        "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
+        "message": "Eviction API: evicting", "lastProbeTime": null, "lastTransitionTime": seconds(now),
+    });
+    set_condition(&mut pod, condition);
+    Ok(Decoded { object: pod, warnings: Vec::new() })
 }

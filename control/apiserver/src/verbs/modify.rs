@@ -1,7 +1,7 @@
 //! Changes an object: what all updates and patches have in common.
 
 use bytes::Bytes;
-use carob_resources::meta;
+use carob_resources::{Subresource, meta};
 use carob_store::{Expect, Revision};
 use serde_json::{Value, json};
 
@@ -24,6 +24,8 @@ pub(crate) enum Part {
     Status,
     /// A namespace's `spec.finalizers`.
     Finalizers,
+    /// The part of the wishes that a subresource stands for.
+    Of(Subresource),
     /// Whatever the server itself puts there, such as the node of a Pod.
     Server,
 }
@@ -89,9 +91,13 @@ fn shape(call: &Call, part: Part, mut new: Value, old: &Value) -> Result<Value, 
             new = old.clone();
             new["spec"]["finalizers"] = finalizers;
         }
+        Part::Of(subresource) => {
+            resource.strategy.default(&mut new);
+            resource.strategy.prepare_part(subresource, &mut new, old);
+        }
         Part::Server => {}
     }
-    let wishes = matches!(part, Part::Main | Part::Server) && resource.strategy.has_generation();
+    let wishes = matches!(part, Part::Main | Part::Of(_) | Part::Server) && resource.strategy.has_generation();
     if wishes && resource.strategy.wishes_differ(&new, old) {
         new["metadata"]["generation"] = json!(old["metadata"]["generation"].as_i64().unwrap_or(0) + 1);
     }
@@ -109,6 +115,10 @@ fn judge(call: &Call, part: Part, new: &Value, old: &Value) -> Result<(), Status
             causes.extend(resource.strategy.validate_update(new, old));
         }
         Part::Status => causes.extend(resource.strategy.validate_status(new, old)),
+        Part::Of(subresource) => {
+            causes.extend(resource.strategy.validate(new));
+            causes.extend(resource.strategy.validate_part(subresource, new, old));
+        }
         Part::Finalizers | Part::Server => {}
     }
     if causes.is_empty() { Ok(()) } else { Err(Status::invalid(resource, &call.address.name, &causes)) }

@@ -5,7 +5,7 @@ use super::ports::check_ports;
 use super::resources::check_resources;
 use super::spec::{check_choice, check_security};
 use crate::cause::Causes;
-use crate::json::{at, flag, has, int, list, text};
+use crate::json::{at, flag, has, int, is_empty, list, text};
 use crate::names;
 use crate::{Cause, Path};
 use serde_json::Value;
@@ -13,10 +13,25 @@ use std::collections::BTreeSet;
 
 const PULL_POLICIES: &[&str] = &["Always", "IfNotPresent", "Never"];
 const MESSAGE_POLICIES: &[&str] = &["FallbackToLogsOnError", "File"];
+const MOST_RULES: usize = 20;
+const MOST_EXIT_CODES: usize = 255;
+/// What an ephemeral container may not have.
+const NOT_EPHEMERAL: [&str; 9] = [
+    "lifecycle",
+    "livenessProbe",
+    "ports",
+    "readinessProbe",
+    "resizePolicy",
+    "resources",
+    "restartPolicy",
+    "restartPolicyRules",
+    "startupProbe",
+];
 
 /// Checks all containers of a spec; `volumes` are the names that may be mounted.
 pub(super) fn check_containers(spec: &Value, volumes: &BTreeSet<&str>, path: &Path, found: &mut Causes) {
     let host_network = flag(spec, "/hostNetwork");
+    let grace = int(spec, "/terminationGracePeriodSeconds");
     let mut names = BTreeSet::new();
     check_unique_host_ports(list(spec, "/containers"), &path.child("containers"), found);
     let containers = list(spec, "/containers");
@@ -27,13 +42,37 @@ pub(super) fn check_containers(spec: &Value, volumes: &BTreeSet<&str>, path: &Pa
         for (index, container) in list.iter().enumerate() {
             let path = path.child(field).index(index);
             check_name(container, &mut names, &path, found);
-            check_container(container, volumes, &path, found);
+            check_container(container, volumes, grace, &path, found);
             check_restart_policy(container, &path, found);
             if field == "initContainers" {
                 check_init(container, &path, found);
             }
             if host_network {
                 check_host_ports(container, &path, found);
+            }
+        }
+    }
+    check_ephemeral(spec, volumes, &names, &path.child("ephemeralContainers"), found);
+}
+
+/// Ephemeral containers may have nothing that a Pod's work could rest on.
+fn check_ephemeral(spec: &Value, volumes: &BTreeSet<&str>, lasting: &BTreeSet<&str>, path: &Path, found: &mut Causes) {
+    let mut names = lasting.clone();
+    for (index, container) in list(spec, "/ephemeralContainers").iter().enumerate() {
+        let path = path.index(index);
+        check_name(container, &mut names, &path, found);
+        check_container(container, volumes, None, &path, found);
+        let target = text(container, "/targetContainerName");
+        if !target.is_empty() && !lasting.contains(target) {
+            found.push(Cause::not_found(&path.child("targetContainerName"), target));
+        }
+        for field in NOT_EPHEMERAL.iter().filter(|field| !is_empty(container, &format!("/{field}"))) {
+            found.push(Cause::forbidden(&path.child(field), "cannot be set for an Ephemeral Container"));
+        }
+        for (index, mount) in list(container, "/volumeMounts").iter().enumerate() {
+            let path = path.child("volumeMounts").index(index);
+            for field in ["subPath", "subPathExpr"].iter().filter(|field| !is_empty(mount, &format!("/{field}"))) {
+                found.push(Cause::forbidden(&path.child(field), "cannot be set for an Ephemeral Container"));
             }
         }
     }
@@ -52,7 +91,7 @@ fn check_name<'a>(container: &'a Value, names: &mut BTreeSet<&'a str>, path: &Pa
     }
 }
 
-fn check_container(container: &Value, volumes: &BTreeSet<&str>, path: &Path, found: &mut Causes) {
+fn check_container(container: &Value, volumes: &BTreeSet<&str>, grace: Option<i64>, path: &Path, found: &mut Causes) {
     let image = text(container, "/image");
     if image.is_empty() {
         found.push(Cause::required(&path.child("image"), ""));
@@ -67,15 +106,39 @@ fn check_container(container: &Value, volumes: &BTreeSet<&str>, path: &Path, fou
     check_mounts(list(container, "/volumeMounts"), volumes, &path.child("volumeMounts"), found);
     check_resources(at(container, "/resources"), &path.child("resources"), found);
     check_probes(container, path, found);
-    check_lifecycle(container, &path.child("lifecycle"), found);
+    check_lifecycle(container, grace, &path.child("lifecycle"), found);
     check_security(at(container, "/securityContext"), &path.child("securityContext"), found);
     check_privileges(container, &path.child("securityContext"), found);
 }
 
 fn check_restart_policy(container: &Value, path: &Path, found: &mut Causes) {
+    let rules = list(container, "/restartPolicyRules");
     if has(container, "/restartPolicy") {
         let policy = text(container, "/restartPolicy");
         found.one_of(&path.child("restartPolicy"), policy, &["Always", "Never", "OnFailure"]);
+    } else if !rules.is_empty() {
+        found.push(Cause::required(&path.child("restartPolicy"), "must be set when restartPolicyRules are"));
+    }
+    let path = path.child("restartPolicyRules");
+    if rules.len() > MOST_RULES {
+        found.push(Cause::too_many(&path, rules.len(), MOST_RULES));
+    }
+    for (index, rule) in rules.iter().enumerate() {
+        check_restart_rule(rule, &path.index(index), found);
+    }
+}
+
+fn check_restart_rule(rule: &Value, path: &Path, found: &mut Causes) {
+    found.one_of(&path.child("action"), text(rule, "/action"), &["Restart"]);
+    let here = path.child("exitCodes");
+    if !has(rule, "/exitCodes") {
+        found.push(Cause::required(&here, "must be specified"));
+        return;
+    }
+    found.one_of(&here.child("operator"), text(rule, "/exitCodes/operator"), &["In", "NotIn"]);
+    let values = list(rule, "/exitCodes/values");
+    if values.len() > MOST_EXIT_CODES {
+        found.push(Cause::too_many(&here.child("values"), values.len(), MOST_EXIT_CODES));
     }
 }
 

@@ -1,8 +1,9 @@
 //! Environment variables and where their values come from.
 
 use crate::cause::Causes;
-use crate::json::{has, text};
+use crate::json::{at, has, text};
 use crate::names;
+use crate::quantity::Quantity;
 use crate::{Cause, Path};
 use serde_json::Value;
 
@@ -25,6 +26,8 @@ const RESOURCES: &[&str] = &[
     "requests.ephemeral-storage",
     "requests.memory",
 ];
+const CPU_DIVISORS: &[&str] = &["1m", "1"];
+const BYTE_DIVISORS: &[&str] = &["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
 const SOURCES: [&str; 5] = ["fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"];
 
 pub(super) fn check_env(variables: &[Value], path: &Path, found: &mut Causes) {
@@ -93,6 +96,24 @@ pub(super) fn check_resource_ref(resource: &Value, path: &Path, found: &mut Caus
         "" => found.push(Cause::required(&path.child("resource"), "")),
         one if one.contains(".hugepages-") => {}
         one => found.one_of(&path.child("resource"), one, RESOURCES),
+    }
+    check_divisor(resource, &path.child("divisor"), found);
+}
+
+fn check_divisor(resource: &Value, path: &Path, found: &mut Causes) {
+    let name = text(resource, "/resource");
+    let (kind, supported) = match name.split_once('.').map(|(_, kind)| kind) {
+        Some("cpu") => ("cpu", CPU_DIVISORS),
+        Some("memory") => ("memory", BYTE_DIVISORS),
+        Some("ephemeral-storage") => ("local ephemeral storage", BYTE_DIVISORS),
+        _ => return,
+    };
+    let same = |one: &&str| Quantity::parse(one).ok() == Quantity::from_json(at(resource, "/divisor")).ok();
+    if has(resource, "/divisor") && !supported.iter().chain(&["0"]).any(|one| same(one)) {
+        let (last, rest) = supported.split_last().unwrap_or((&"", &[]));
+        let choice = format!("{} and {last}", rest.join(", "));
+        let detail = format!("only divisor's values {choice} are supported with the {kind} resource");
+        found.push(Cause::invalid(path, name, &detail));
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn check_probes(container: &Value, path: &Path, found: &mut Causes) {
     for field in ["livenessProbe", "readinessProbe", "startupProbe"] {
         let Some(probe) = container.get(field).filter(|probe| probe.is_object()) else { continue };
         let path = path.child(field);
-        check_handler(probe, &path, found);
+        check_handler(probe, None, &path, found);
         for number in NUMBERS {
             if let Some(value) = int(probe, &format!("/{number}")).filter(|value| *value < 0) {
                 found.push(Cause::invalid(&path.child(number), value, "must be greater than or equal to 0"));
@@ -36,16 +36,17 @@ pub(super) fn check_probes(container: &Value, path: &Path, found: &mut Causes) {
     }
 }
 
-pub(super) fn check_lifecycle(container: &Value, path: &Path, found: &mut Causes) {
+/// `grace` is how many seconds the Pod has to end in.
+pub(super) fn check_lifecycle(container: &Value, grace: Option<i64>, path: &Path, found: &mut Causes) {
     for field in ["postStart", "preStop"] {
         let hook = container.get("lifecycle").and_then(|lifecycle| lifecycle.get(field));
         if let Some(hook) = hook.filter(|hook| hook.is_object()) {
-            check_handler(hook, &path.child(field), found);
+            check_handler(hook, grace, &path.child(field), found);
         }
     }
 }
 
-fn check_handler(handler: &Value, path: &Path, found: &mut Causes) {
+fn check_handler(handler: &Value, grace: Option<i64>, path: &Path, found: &mut Causes) {
     let given: Vec<&str> = KINDS.into_iter().filter(|kind| has(handler, &format!("/{kind}"))).collect();
     if given.is_empty() {
         found.push(Cause::required(path, "must specify a handler type"));
@@ -60,10 +61,17 @@ fn check_handler(handler: &Value, path: &Path, found: &mut Causes) {
             "exec" if list(details, "/command").is_empty() => found.push(Cause::required(&here.child("command"), "")),
             "httpGet" => check_http_get(details, &here, found),
             "tcpSocket" => check_port(&details["port"], &here.child("port"), found),
-            "grpc" => invalid_number(int(details, "/port").unwrap_or(0), &here.child("port"), found),
+            "grpc" => invalid_number(int(details, "/port").unwrap_or(0), &here, found),
+            "sleep" => check_sleep(int(details, "/seconds").unwrap_or(0), grace, &here, found),
             _ => {}
         }
     }
+}
+
+fn check_sleep(seconds: i64, grace: Option<i64>, path: &Path, found: &mut Causes) {
+    let Some(grace) = grace.filter(|grace| !(0..=*grace).contains(&seconds)) else { return };
+    let detail = format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})");
+    found.push(Cause::invalid(path, seconds, &detail));
 }
 
 fn check_http_get(get: &Value, path: &Path, found: &mut Causes) {
@@ -72,11 +80,11 @@ fn check_http_get(get: &Value, path: &Path, found: &mut Causes) {
     }
     check_port(&get["port"], &path.child("port"), found);
     found.one_of(&path.child("scheme"), text(get, "/scheme"), &["HTTP", "HTTPS"]);
-    for (index, header) in list(get, "/httpHeaders").iter().enumerate() {
+    for header in list(get, "/httpHeaders") {
         let name = text(header, "/name");
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
             let detail = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')";
-            found.push(Cause::invalid(&path.child("httpHeaders").index(index).child("name"), name, detail));
+            found.push(Cause::invalid(&path.child("httpHeaders"), name, detail));
         }
     }
 }

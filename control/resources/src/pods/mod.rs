@@ -1,6 +1,7 @@
 //! Pods.
 
 mod admission;
+mod ephemeral;
 mod print;
 mod update;
 
@@ -25,6 +26,7 @@ pub(crate) const PODS: Resource = Resource {
     subresources: &[
         Subresource::Status,
         Subresource::Binding,
+        Subresource::EphemeralContainers,
         Subresource::Eviction,
         Subresource::Log,
         Subresource::Exec,
@@ -91,6 +93,20 @@ impl Strategy for Pods {
 
     fn validate_update(&self, new: &Value, old: &Value) -> Vec<Cause> {
         update::validate(new, old)
+    }
+
+    fn prepare_part(&self, part: Subresource, new: &mut Value, old: &Value) {
+        let wanted = std::mem::replace(new, old.clone());
+        if part == Subresource::EphemeralContainers {
+            ephemeral::take_over(new, &wanted);
+        }
+    }
+
+    fn validate_part(&self, part: Subresource, new: &Value, old: &Value) -> Vec<Cause> {
+        match part {
+            Subresource::EphemeralContainers => ephemeral::validate_update(new, old),
+            _ => Vec::new(),
+        }
     }
 
     fn grace_seconds(&self, pod: &Value, asked: Option<i64>) -> Option<i64> {
@@ -246,6 +262,43 @@ mod tests {
                 json!({ "periodSeconds": 1 }),
                 "spec.containers[0].livenessProbe",
                 "Required value: must specify a handler type",
+            ),
+            (
+                "/spec/containers/0/lifecycle",
+                json!({ "preStop": { "sleep": { "seconds": 31 } } }),
+                "spec.containers[0].lifecycle.preStop.sleep",
+                "Invalid value: 31: must be non-negative and less than terminationGracePeriodSeconds (30)",
+            ),
+            (
+                "/spec/containers/0/readinessProbe",
+                json!({ "grpc": { "port": 0 } }),
+                "spec.containers[0].readinessProbe.grpc",
+                "Invalid value: 0: must be between 1 and 65535, inclusive",
+            ),
+            (
+                "/spec/readinessGates",
+                json!([{ "conditionType": "a b" }]),
+                "spec.readinessGates[0].conditionType",
+                "Invalid value: \"a b\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
+            ),
+            (
+                "/spec/initContainers",
+                json!([{ "name": "i", "image": "hello:1", "imagePullPolicy": "Always",
+                    "terminationMessagePolicy": "File", "lifecycle": { "postStart": { "sleep": { "seconds": 1 } } } }]),
+                "spec.initContainers[0].lifecycle",
+                "Forbidden: may not be set for init containers without restartPolicy=Always",
+            ),
+            (
+                "/spec/containers/0/restartPolicyRules",
+                json!([{ "action": "Restart", "exitCodes": { "operator": "In", "values": [1] } }]),
+                "spec.containers[0].restartPolicy",
+                "Required value: must be set when restartPolicyRules are",
+            ),
+            (
+                "/spec/containers/0/env",
+                json!([{ "name": "A", "valueFrom": { "resourceFieldRef": { "resource": "limits.cpu", "divisor": "2" } } }]),
+                "spec.containers[0].env[0].valueFrom.resourceFieldRef.divisor",
+                "Invalid value: \"limits.cpu\": only divisor's values 1m and 1 are supported with the cpu resource",
             ),
         ];
         for (pointer, value, field, message) in cases {
