@@ -75,9 +75,8 @@ fn run(view: &PodView, container: &str, previous: bool) -> Result<i32, Refusal> 
 
 fn waiting_reason<'a>(pod: &'a Pod, container: &str) -> Option<&'a str> {
     let status = pod.status.as_ref()?;
-    let init = status.init_container_statuses.iter().flatten();
-    let mut all = init.chain(status.container_statuses.iter().flatten());
-    let status: &ContainerStatus = all.find(|status| status.name == container)?;
+    let lists = [&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses];
+    let status: &ContainerStatus = lists.into_iter().flatten().flatten().find(|status| status.name == container)?;
     status.state.as_ref()?.waiting.as_ref()?.reason.as_deref()
 }
 

@@ -1,5 +1,6 @@
 //! A container's environment and arguments.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -204,7 +205,7 @@ fn subscript<'a>(path: &'a str, map: &str) -> Option<&'a str> {
 fn resource(pod: &Pod, own: &Container, field: &ResourceFieldSelector, facts: &Facts) -> Result<String, String> {
     let container = match field.container_name.as_deref() {
         Some(name) if !name.is_empty() => pod.containers().find(|container| container.name == name),
-        _ => Some(own),
+        _ => Some(Cow::Borrowed(own)),
     };
     let container = container.ok_or_else(|| format!("container {:?} not found", field.container_name))?;
     let unsupported = || format!("unsupported container resource : {}", field.resource);
@@ -249,7 +250,7 @@ mod tests {
             sources: &sources,
             allocatable: &|name| (name == "cpu").then(|| Quantity("2".into())),
         };
-        environment(&pod, pod.containers().next().unwrap(), &facts).map(|env| env[1..].to_vec())
+        environment(&pod, &pod.containers().next().unwrap(), &facts).map(|env| env[1..].to_vec())
     }
 
     #[test]

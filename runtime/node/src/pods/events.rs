@@ -10,6 +10,7 @@ use kube::{Api, Client};
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::slot::Role;
 use super::spec::PodExt;
 use crate::errors::said;
 
@@ -58,11 +59,12 @@ impl Recorder {
         reason: &'static str,
         message: impl Into<String>,
     ) {
-        let field = match pod.slot(name) {
-            Some(slot) if slot.0 < pod.init_count() => format!("spec.initContainers{{{name}}}"),
-            _ => format!("spec.containers{{{name}}}"),
+        let list = match pod.slot(name).map(|slot| pod.role(slot)) {
+            Some(Role::Init | Role::Sidecar) => "initContainers",
+            Some(Role::Ephemeral) => "ephemeralContainers",
+            Some(Role::Main) | None => "containers",
         };
-        self.tell(reference(pod, Some(field)), kind, reason, message.into());
+        self.tell(reference(pod, Some(format!("spec.{list}{{{name}}}"))), kind, reason, message.into());
     }
 
     fn tell(&self, about: ObjectReference, kind: Kind, reason: &'static str, message: String) {

@@ -4,9 +4,11 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::observed::{NotStarted, Observed, Running, State, Terminated, Waiting};
+use super::observed::{
+    Doom, NotStarted, Observed, PostStart, Running, State, StopReason, StopStep, Stopping, Terminated, Waiting,
+};
 use super::probe::{ProbeKind, ProbeState, Verdict};
-use super::spec::Slot;
+use super::slot::Slot;
 use crate::clock::after;
 use crate::runtime::Exit;
 
@@ -17,6 +19,12 @@ pub(crate) enum Change {
     NoIp {
         retry_at: Timestamp,
     },
+    /// The init containers have done their part.
+    Initialized,
+    /// This node has decided that the Pod must end.
+    Doomed(Doom),
+    /// It is to end by that moment.
+    Ending(Timestamp),
     Starting(Slot),
     /// A start that was under way is forgotten.
     Abandoned(Slot),
@@ -25,7 +33,18 @@ pub(crate) enum Change {
         id: String,
         image: String,
         image_id: String,
+        /// It has a postStart hook, which begins now.
+        hook: bool,
         probes: ProbeState,
+    },
+    PostStarted {
+        slot: Slot,
+        id: String,
+        ok: bool,
+    },
+    PreStopped {
+        slot: Slot,
+        id: String,
     },
     NotStarted {
         slot: Slot,
@@ -34,7 +53,7 @@ pub(crate) enum Change {
     },
     Stopping {
         slot: Slot,
-        until: Timestamp,
+        stopping: Stopping,
     },
     Exited {
         slot: Slot,
@@ -55,20 +74,36 @@ impl Observed {
         match change {
             Change::IpAssigned(ip) => self.ip = Some(ip),
             Change::NoIp { retry_at } => self.ip_retry_at = Some(retry_at),
+            Change::Initialized => self.initialized = true,
+            Change::Doomed(doom) => self.doom = Some(doom),
+            Change::Ending(until) => self.ending = Some(until),
             Change::Starting(slot) => self.starting(slot, now),
             Change::Abandoned(slot) => {
                 if let Some(view) = self.containers.get_mut(slot.0) {
                     view.state = State::Waiting(None);
                 }
             }
-            Change::Started { slot, id, image, image_id, probes } => {
-                let running = Running { id, image, started_at: now, probes, stopping: None };
+            Change::Started { slot, id, image, image_id, hook, probes } => {
+                let post_start = if hook { PostStart::Going } else { PostStart::Over };
+                let running = Running { id, image, started_at: now, post_start, probes, stopping: None };
                 self.started(slot, running, image_id);
             }
             Change::NotStarted { slot, reason, message } => self.not_started(slot, reason, message, now),
-            Change::Stopping { slot, until } => {
+            Change::PostStarted { slot, id, ok } => {
+                if let Some(running) = self.running_mut(slot, &id) {
+                    running.post_start = if ok { PostStart::Over } else { PostStart::Failed };
+                }
+            }
+            Change::PreStopped { slot, id } => {
+                let running = self.running_mut(slot, &id);
+                let stopping = running.and_then(|running| running.stopping.as_mut());
+                if let Some(stopping) = stopping.filter(|stopping| stopping.step == StopStep::PreStop) {
+                    stopping.step = StopStep::PreStopped;
+                }
+            }
+            Change::Stopping { slot, stopping } => {
                 if let Some(State::Running(running)) = self.containers.get_mut(slot.0).map(|view| &mut view.state) {
-                    running.stopping = Some(until);
+                    running.stopping = Some(stopping);
                 }
             }
             Change::Exited { slot, id, exit } => self.exited(slot, &id, exit, now),
@@ -110,6 +145,7 @@ impl Observed {
 
     fn exited(&mut self, slot: Slot, id: &str, exit: Exit, now: Timestamp) {
         let Some(running) = self.running_mut(slot, id) else { return };
+        let stopped = running.stopping.map(|stopping| stopping.why);
         let terminated = Terminated {
             id: running.id.clone(),
             exit_code: exit.code,
@@ -117,7 +153,11 @@ impl Observed {
             message: exit.message,
             started_at: Some(running.started_at),
             finished_at: now,
+            stopped,
         };
+        if stopped == Some(StopReason::ImageChanged) {
+            self.containers[slot.0].crashes = Default::default();
+        }
         self.containers[slot.0].state = State::Terminated(terminated);
     }
 }

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::context::Context;
 use super::recover;
+use super::slot::keep_places;
 use super::spec::PodExt;
 use super::worker::{Desired, Worker};
 use crate::ip::PodIp;
@@ -106,6 +107,9 @@ impl Manager {
         let uid = pod.reference().uid;
         match self.workers.get(&uid) {
             Some(worker) => {
+                if let (Some(new), Some(old)) = (&mut pod.spec, &worker.borrow().pod.spec) {
+                    keep_places(new, old);
+                }
                 worker.send_replace(Desired { pod: Arc::new(pod), gone: false });
             }
             None => self.spawn(uid, Arc::new(pod), ip),

@@ -5,17 +5,22 @@
 
 mod backoff;
 mod context;
+mod ending;
 mod env;
 mod events;
 mod happened;
+mod hooks;
 mod manager;
 mod observed;
 mod phase;
 mod place;
 mod plan;
 mod probe;
+mod reach;
 mod recover;
 mod report;
+mod restart;
+mod slot;
 mod sources;
 mod spec;
 mod start;

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::backoff::Backoff;
-use super::probe::ProbeState;
-use super::spec::Slot;
+use super::probe::{ProbeKind, ProbeState};
+use super::slot::Slot;
 
 /// What is known of one Pod on this node, beside what the API says of it.
 #[derive(Debug, Clone, Default)]
@@ -18,8 +18,14 @@ pub(crate) struct Observed {
     pub(crate) started_at: Option<Timestamp>,
     /// In the order of their [`Slot`]s.
     pub(crate) containers: Vec<ContainerView>,
+    /// Its init containers have done their part; what happens to them later does not take that back.
+    pub(crate) initialized: bool,
     /// The API has no such Pod any more: it is to end at once, and nothing is to be reported.
     pub(crate) gone: bool,
+    /// This node has decided that it must end.
+    pub(crate) doom: Option<Doom>,
+    /// Until when its containers may go on, once it is to end.
+    pub(crate) ending: Option<Timestamp>,
     /// It had ended before this node saw it; it must never run (again).
     pub(crate) ended: Option<Ended>,
 }
@@ -29,6 +35,24 @@ pub(crate) struct Observed {
 pub(crate) enum Ended {
     Succeeded,
     Failed,
+}
+
+/// Why a node ends a Pod that nobody has deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Doom {
+    /// It was there for longer than its `activeDeadlineSeconds`.
+    DeadlineExceeded,
+}
+
+impl Doom {
+    /// What stands in the Pod's status as `reason` and `message`.
+    pub(crate) fn words(&self) -> (&'static str, &str) {
+        match self {
+            Doom::DeadlineExceeded => {
+                ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+            }
+        }
+    }
 }
 
 /// What is known of one container.
@@ -91,9 +115,58 @@ pub(crate) struct Running {
     /// What the spec called its image when it was started.
     pub(crate) image: String,
     pub(crate) started_at: Timestamp,
+    /// Until its postStart hook is over it is not reported as running, and nothing probes it.
+    pub(crate) post_start: PostStart,
     pub(crate) probes: ProbeState,
-    /// Until when it may go on, once it was told to end.
-    pub(crate) stopping: Option<Timestamp>,
+    pub(crate) stopping: Option<Stopping>,
+}
+
+impl Running {
+    /// Its start is not over yet.
+    pub(crate) fn is_beginning(&self) -> bool {
+        self.post_start != PostStart::Over
+    }
+}
+
+/// How far a container's postStart hook has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PostStart {
+    Going,
+    Failed,
+    /// It has succeeded, or there is none.
+    Over,
+}
+
+/// How far a container's end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stopping {
+    pub(crate) why: StopReason,
+    /// Until when it may go on.
+    pub(crate) until: Timestamp,
+    pub(crate) step: StopStep,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopStep {
+    /// Its preStop hook runs.
+    PreStop,
+    /// Its preStop hook has ended.
+    PreStopped,
+    /// It was told to end.
+    Told,
+}
+
+/// Why a container is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopReason {
+    /// Its Pod is deleted, or has ended.
+    PodEnds,
+    /// It does not answer its liveness or startup probe.
+    Unhealthy(ProbeKind),
+    /// Its image was changed in the spec.
+    ImageChanged,
+    /// Its postStart hook failed.
+    PostStartFailed,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -104,6 +177,8 @@ pub(crate) struct Terminated {
     pub(crate) message: Option<String>,
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) finished_at: Timestamp,
+    /// Why this node ended it, if it did.
+    pub(crate) stopped: Option<StopReason>,
 }
 
 impl ContainerView {
@@ -131,11 +206,26 @@ impl ContainerView {
         }
     }
 
-    pub(crate) fn exit_code(&self) -> Option<i32> {
+    /// It runs, and its start is over.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.running().is_some_and(|running| !running.is_beginning())
+    }
+
+    /// It has passed its startup probe.
+    pub(crate) fn has_started(&self) -> bool {
+        self.running().is_some_and(|running| !running.is_beginning() && running.probes.started())
+    }
+
+    /// It has ended, and how.
+    pub(crate) fn ended(&self) -> Option<&Terminated> {
         match &self.state {
-            State::Terminated(terminated) => Some(terminated.exit_code),
+            State::Terminated(terminated) => Some(terminated),
             _ => None,
         }
+    }
+
+    pub(crate) fn exit_code(&self) -> Option<i32> {
+        self.ended().map(|run| run.exit_code)
     }
 }
 

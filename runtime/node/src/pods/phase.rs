@@ -2,8 +2,10 @@
 
 use k8s_openapi::api::core::v1::Pod;
 
-use super::observed::{ContainerView, Ended, Observed, State};
-use super::spec::{PodExt, RestartPolicy, Slot};
+use super::observed::{ContainerView, Ended, Observed, Running, State};
+use super::restart::restarts;
+use super::slot::{Role, Slot};
+use super::spec::PodExt;
 
 /// A Pod's phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,64 +32,76 @@ impl Phase {
     }
 }
 
-/// The phase, by the kubelet's rules.
+/// The phase, by the kubelet's rules: a Pod has ended once nothing of it runs any more.
 pub(crate) fn phase(pod: &Pod, observed: &Observed) -> Phase {
-    if let Some(ended) = observed.ended {
-        return match ended {
-            Ended::Succeeded => Phase::Succeeded,
-            Ended::Failed => Phase::Failed,
-        };
+    match outcome(pod, observed) {
+        Some(Ended::Succeeded) if !observed.is_alive() => Phase::Succeeded,
+        Some(Ended::Failed) if !observed.is_alive() => Phase::Failed,
+        _ if initialized(pod, observed) != Init::Done => Phase::Pending,
+        _ if main(pod, observed).any(|(_, view)| has_not_run(view)) => Phase::Pending,
+        _ => Phase::Running,
     }
-    if pod.deletion().is_some() && !observed.is_alive() {
-        return if all_succeeded(pod, observed) { Phase::Succeeded } else { Phase::Failed };
+}
+
+/// How it ends, if it is to end: its main containers are done, or its start has failed, or somebody wants it.
+///
+/// Neither sidecars nor ephemeral containers keep it from ending.
+pub(crate) fn outcome(pod: &Pod, observed: &Observed) -> Option<Ended> {
+    if observed.ended.is_some() {
+        return observed.ended;
     }
-    let (init, main) = observed.containers.split_at(pod.init_count().min(observed.containers.len()));
-    match initialized(pod, init) {
-        Init::Done => {}
-        Init::Going => return Phase::Pending,
-        Init::Failed => return Phase::Failed,
+    if observed.doom.is_some() || initialized(pod, observed) == Init::Failed {
+        return Some(Ended::Failed);
     }
-    if main.iter().any(has_not_run) {
-        return Phase::Pending;
-    }
-    if main.iter().any(|view| goes_on(pod, view)) {
-        return Phase::Running;
-    }
-    if main.iter().all(|view| view.exit_code() == Some(0)) { Phase::Succeeded } else { Phase::Failed }
+    let succeeded = main(pod, observed).all(|(_, view)| view.exit_code() == Some(0));
+    let over = pod.deletion().is_some() || !main(pod, observed).any(|(slot, view)| goes_on(pod, slot, view));
+    over.then_some(if succeeded { Ended::Succeeded } else { Ended::Failed })
 }
 
 /// How far the init containers have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Init {
-    Going,
+    /// It is this one's turn.
+    Going(Slot),
     Done,
     Failed,
 }
 
-pub(crate) fn initialized(pod: &Pod, init: &[ContainerView]) -> Init {
-    match init.iter().find(|view| view.exit_code() != Some(0)) {
-        None => Init::Done,
-        Some(view) => match view.exit_code() {
-            Some(code) if !pod.restart_policy(Slot(0)).restarts(code) => Init::Failed,
-            _ => Init::Going,
-        },
+/// How far the init containers have come: what began last is decisive, since a sidecar before it may have to be started
+/// again without holding up what follows.
+pub(crate) fn initialized(pod: &Pod, observed: &Observed) -> Init {
+    let init = &observed.containers[..pod.init_count().min(observed.containers.len())];
+    if observed.initialized || init.is_empty() {
+        return Init::Done;
+    }
+    let frontier = init.iter().rposition(|view| view.state != State::Waiting(None)).unwrap_or(0);
+    let mut rest = (frontier..init.len()).map(Slot);
+    rest.find_map(|slot| held_up(pod, slot, &init[slot.0])).unwrap_or(Init::Done)
+}
+
+/// What an init container says of the Pod that has not done its part.
+fn held_up(pod: &Pod, slot: Slot, view: &ContainerView) -> Option<Init> {
+    match (pod.role(slot), view.ended()) {
+        (Role::Sidecar, _) if view.has_started() => None,
+        (Role::Init, Some(run)) if run.exit_code == 0 => None,
+        (Role::Init, Some(run)) if !restarts(pod, slot, run) => Some(Init::Failed),
+        _ => Some(Init::Going(slot)),
     }
 }
 
-fn all_succeeded(pod: &Pod, observed: &Observed) -> bool {
-    observed.containers.iter().skip(pod.init_count()).all(|view| view.exit_code() == Some(0))
+fn main<'a>(pod: &Pod, observed: &'a Observed) -> impl Iterator<Item = (Slot, &'a ContainerView)> {
+    let slots = (pod.init_count()..pod.lasting_count()).map(Slot);
+    slots.filter_map(|slot| Some((slot, observed.get(slot)?)))
 }
 
 /// It waits for its first run.
 fn has_not_run(view: &ContainerView) -> bool {
-    matches!(view.state, State::Waiting(_) | State::Starting) && view.last.is_none()
+    let waits = matches!(view.state, State::Waiting(_) | State::Starting);
+    let begins = view.running().is_some_and(Running::is_beginning);
+    (waits || begins) && view.last.is_none()
 }
 
-/// It runs, or will again.
-fn goes_on(pod: &Pod, view: &ContainerView) -> bool {
-    let policy = match pod.restart_policy(Slot(usize::MAX)) {
-        RestartPolicy::Always => return true,
-        other => other,
-    };
-    view.exit_code().is_none_or(|code| policy.restarts(code))
+/// It runs, or will.
+fn goes_on(pod: &Pod, slot: Slot, view: &ContainerView) -> bool {
+    view.ended().is_none_or(|run| restarts(pod, slot, run))
 }

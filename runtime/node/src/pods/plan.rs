@@ -3,35 +3,39 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
-use super::observed::{ContainerView, Observed, Running, State};
-use super::phase::{Init, initialized, phase};
-use super::spec::{PodExt, Slot};
+use super::ending;
+use super::observed::{ContainerView, Doom, Observed, PostStart, Running, State, StopReason};
+use super::phase::{Init, initialized, outcome};
+use super::restart::restarts;
+use super::slot::{Role, Slot};
+use super::spec::PodExt;
 use crate::clock::after;
 
 /// A thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
     AssignIp,
+    /// Remember that the init containers have done their part.
+    Initialized,
+    /// End the Pod.
+    Doom(Doom),
+    /// Remember that it is to end by that moment.
+    End(Timestamp),
     Start(Slot),
     /// Forget a start that is under way.
     Abandon(Slot),
+    /// Run its preStop hook, until that moment at most.
+    PreStop {
+        slot: Slot,
+        until: Timestamp,
+        why: StopReason,
+    },
     /// Tell it to end, and end it at that moment.
     Stop {
         slot: Slot,
         until: Timestamp,
         why: StopReason,
     },
-}
-
-/// Why a container is stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StopReason {
-    /// Its Pod is deleted, or has ended.
-    PodEnds,
-    /// It does not answer its liveness or startup probe.
-    Unhealthy,
-    /// Its image was changed in the spec.
-    ImageChanged,
 }
 
 /// What to do now, and when to look again if nothing happens before.
@@ -45,56 +49,54 @@ pub(crate) struct Plan {
 pub(crate) fn plan(pod: &Pod, observed: &Observed, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     if let Some(until) = end(pod, observed, now) {
-        plan.stop_all(observed, until);
+        ending::stop_all(&mut plan, pod, observed, until, now);
         return plan;
+    }
+    let deadline = observed.started_at.zip(pod.active_deadline()).map(|(start, most)| after(start, most));
+    if let Some(deadline) = deadline {
+        plan.at(deadline, now, Action::Doom(Doom::DeadlineExceeded));
     }
     if observed.ip.is_none() {
         plan.at(observed.ip_retry_at.unwrap_or(now), now, Action::AssignIp);
         return plan;
     }
-    let init_count = pod.init_count();
-    let (init, _) = observed.containers.split_at(init_count.min(observed.containers.len()));
-    if initialized(pod, init) == Init::Going {
-        let current = init.iter().position(|view| view.exit_code() != Some(0)).unwrap_or(0);
-        plan.advance(pod, observed, Slot(current), now);
-        return plan;
-    }
-    for slot in (init_count..observed.containers.len()).map(Slot) {
-        plan.advance(pod, observed, slot, now);
-        // In order: the next one is started once this one was.
-        if plan.starts(slot) || matches!(observed.containers[slot.0].state, State::Starting) {
-            break;
+    let of_role = |role: Role| (0..observed.containers.len()).map(Slot).filter(move |slot| pod.role(*slot) == role);
+    of_role(Role::Ephemeral).for_each(|slot| plan.advance(pod, observed, slot, now));
+    match initialized(pod, observed) {
+        Init::Going(current) => {
+            let sidecars = of_role(Role::Sidecar).filter(|slot| *slot < current);
+            sidecars.chain([current]).for_each(|slot| plan.advance(pod, observed, slot, now));
         }
+        Init::Done if !observed.initialized && pod.init_count() > 0 => plan.actions.push(Action::Initialized),
+        Init::Done => {
+            of_role(Role::Sidecar).for_each(|slot| plan.advance(pod, observed, slot, now));
+            plan.advance_main(pod, observed, of_role(Role::Main), now);
+        }
+        // That is an end, which was dealt with.
+        Init::Failed => {}
     }
     plan
 }
 
 /// Until when the Pod may go on, if it is to end.
 fn end(pod: &Pod, observed: &Observed, now: Timestamp) -> Option<Timestamp> {
-    if observed.gone {
-        return Some(now);
-    }
-    if let Some(deletion) = pod.deletion() {
-        return Some(deletion.max(now));
-    }
-    phase(pod, observed).is_terminal().then(|| after(now, pod.grace()))
+    let until = match pod.deletion() {
+        _ if observed.gone => now,
+        Some(deletion) => deletion.max(now),
+        None => outcome(pod, observed).map(|_| after(now, pod.grace()))?,
+    };
+    Some(observed.ending.map_or(until, |before| before.min(until)))
 }
 
 impl Plan {
-    fn stop_all(&mut self, observed: &Observed, until: Timestamp) {
-        for (n, view) in observed.containers.iter().enumerate() {
-            match &view.state {
-                State::Starting => self.actions.push(Action::Abandon(Slot(n))),
-                State::Running(running) => self.stop(Slot(n), running, until, StopReason::PodEnds),
-                State::Waiting(_) | State::Terminated(_) => {}
+    /// In order: each is started once the one before it was, or has failed to.
+    fn advance_main(&mut self, pod: &Pod, observed: &Observed, main: impl Iterator<Item = Slot>, now: Timestamp) {
+        for slot in main {
+            self.advance(pod, observed, slot, now);
+            let view = &observed.containers[slot.0];
+            if self.actions.contains(&Action::Start(slot)) || (view.is_alive() && !view.has_begun()) {
+                break;
             }
-        }
-    }
-
-    /// Stops it once; again only to give it less time than before.
-    fn stop(&mut self, slot: Slot, running: &Running, until: Timestamp, why: StopReason) {
-        if running.stopping.is_none_or(|before| until < before) {
-            self.actions.push(Action::Stop { slot, until, why });
         }
     }
 
@@ -104,7 +106,7 @@ impl Plan {
             State::Starting => {}
             State::Waiting(None) => self.actions.push(Action::Start(slot)),
             State::Waiting(Some(waiting)) => self.at(waiting.retry_at, now, Action::Start(slot)),
-            State::Terminated(run) if pod.restart_policy(slot).restarts(run.exit_code) => {
+            State::Terminated(run) if restarts(pod, slot, run) => {
                 self.at(view.crashes.until(run.finished_at), now, Action::Start(slot));
             }
             State::Terminated(_) => {}
@@ -113,28 +115,29 @@ impl Plan {
     }
 
     fn check(&mut self, pod: &Pod, slot: Slot, running: &Running, now: Timestamp) {
-        if running.stopping.is_some() {
-            return;
-        }
-        let until = after(now, pod.grace());
-        if running.probes.must_restart() {
-            self.stop(slot, running, until, StopReason::Unhealthy);
-        } else if pod.container(slot).and_then(|container| container.image.as_ref()) != Some(&running.image) {
-            self.stop(slot, running, until, StopReason::ImageChanged);
+        if let Some(stopping) = running.stopping {
+            ending::go_on(self, slot, &stopping, true, now);
+        } else if running.post_start == PostStart::Failed {
+            ending::begin(self, pod, slot, after(now, pod.grace()), StopReason::PostStartFailed, now);
+        } else if let Some(failed) = running.probes.must_restart() {
+            let until = after(now, pod.grace_after(slot, failed));
+            ending::begin(self, pod, slot, until, StopReason::Unhealthy(failed), now);
+        } else if pod.container(slot).and_then(|container| container.image.clone()).as_ref() != Some(&running.image) {
+            ending::begin(self, pod, slot, after(now, pod.grace()), StopReason::ImageChanged, now);
         }
     }
 
     /// Does it if the moment has come; otherwise looks again then.
-    fn at(&mut self, moment: Timestamp, now: Timestamp, action: Action) {
+    pub(super) fn at(&mut self, moment: Timestamp, now: Timestamp, action: Action) {
         if moment <= now {
             self.actions.push(action);
         } else {
-            self.wake = Some(self.wake.map_or(moment, |wake| wake.min(moment)));
+            self.wake_at(moment);
         }
     }
 
-    fn starts(&self, slot: Slot) -> bool {
-        self.actions.contains(&Action::Start(slot))
+    pub(super) fn wake_at(&mut self, moment: Timestamp) {
+        self.wake = Some(self.wake.map_or(moment, |wake| wake.min(moment)));
     }
 }
 
@@ -146,6 +149,6 @@ pub(crate) fn crash_backoff(
     now: Timestamp,
 ) -> Option<std::time::Duration> {
     let State::Terminated(run) = &view.state else { return None };
-    let waits = pod.restart_policy(slot).restarts(run.exit_code) && view.crashes.until(run.finished_at) > now;
+    let waits = restarts(pod, slot, run) && view.crashes.until(run.finished_at) > now;
     waits.then(|| view.crashes.delay(run.finished_at))
 }

@@ -1,14 +1,15 @@
 //! Probes: what they ask, and what their answers decide.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carob_net::HttpEndpoints;
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Empty};
 use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::reach::Reach;
 
 /// What a probe is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,8 +20,6 @@ pub(crate) enum ProbeKind {
 }
 
 impl ProbeKind {
-    pub(crate) const ALL: [ProbeKind; 3] = [ProbeKind::Startup, ProbeKind::Liveness, ProbeKind::Readiness];
-
     pub(crate) fn of(self, container: &Container) -> Option<&Probe> {
         match self {
             ProbeKind::Startup => container.startup_probe.as_ref(),
@@ -36,11 +35,6 @@ impl ProbeKind {
             ProbeKind::Readiness => "Readiness",
         }
     }
-}
-
-/// Whether this node can ask such a probe.
-pub(crate) fn is_supported(probe: &Probe) -> bool {
-    probe.http_get.is_some() || probe.tcp_socket.is_some()
 }
 
 /// What the probes of a running container have found. One that cannot be asked is never passed.
@@ -87,18 +81,10 @@ impl ProbeState {
         self.startup.as_ref().is_none_or(|counter| counter.good())
     }
 
-    /// A probe that it must pass has failed too often.
-    pub(crate) fn must_restart(&self) -> bool {
-        [&self.startup, &self.liveness].into_iter().flatten().any(|counter| counter.failed())
-    }
-
-    /// Whether a probe of this kind is to be asked now: the others wait for the startup probe, which is asked until it
-    /// succeeds.
-    pub(crate) fn wants(&self, kind: ProbeKind) -> bool {
-        match kind {
-            ProbeKind::Startup => !self.started(),
-            ProbeKind::Liveness | ProbeKind::Readiness => self.started(),
-        }
+    /// The probe that it must pass and that has failed too often.
+    pub(crate) fn must_restart(&self) -> Option<ProbeKind> {
+        let must = [(ProbeKind::Startup, &self.startup), (ProbeKind::Liveness, &self.liveness)];
+        must.into_iter().find(|(_, counter)| counter.as_ref().is_some_and(Counter::failed)).map(|(kind, _)| kind)
     }
 
     pub(crate) fn record(&mut self, kind: ProbeKind, ok: bool) -> Verdict {
@@ -149,17 +135,12 @@ pub(crate) fn seconds(value: Option<i32>, default: u64) -> Duration {
 }
 
 /// Asks once; the error is what the Event says.
-pub(crate) async fn ask(
-    endpoints: &HttpEndpoints,
-    ip: IpAddr,
-    container: &Container,
-    probe: &Probe,
-) -> Result<(), String> {
+pub(crate) async fn ask(reach: &Reach, probe: &Probe) -> Result<(), String> {
     let timeout = seconds(probe.timeout_seconds, 1).max(Duration::from_secs(1));
     let asked = async {
         match (&probe.http_get, &probe.tcp_socket) {
-            (Some(get), _) => http_get(endpoints, ip, container, get).await,
-            (None, Some(tcp)) => tcp_connect(endpoints, ip, container, &tcp.port),
+            (Some(get), _) => http_get(reach, get).await,
+            (None, Some(tcp)) => tcp_connect(reach, &tcp.port),
             (None, None) => Err("the probe asks for nothing that this node can do".to_owned()),
         }
     };
@@ -168,21 +149,21 @@ pub(crate) async fn ask(
     })
 }
 
-async fn http_get(
-    endpoints: &HttpEndpoints,
-    ip: IpAddr,
-    container: &Container,
-    get: &HTTPGetAction,
-) -> Result<(), String> {
-    let address = SocketAddr::new(ip, port(container, &get.port)?);
+async fn http_get(reach: &Reach, get: &HTTPGetAction) -> Result<(), String> {
+    let code = http_status(reach, get).await?;
+    if (200..400).contains(&code) { Ok(()) } else { Err(format!("HTTP probe failed with statuscode: {code}")) }
+}
+
+/// The status code of the answer.
+pub(super) async fn http_status(reach: &Reach, get: &HTTPGetAction) -> Result<u16, String> {
+    let address = reach.address(&get.port)?;
     let path = get.path.as_deref().unwrap_or("/");
     let slash = if path.starts_with('/') { "" } else { "/" };
     let url = format!("http://{address}{slash}{path}");
-    let service = endpoints.lookup(address).ok_or_else(|| refused(&url, address))?;
+    let service = reach.endpoints.lookup(address).ok_or_else(|| refused(&url, address))?;
     let request = request(&url, get)?;
     let response = service.call(request).await.map_err(|(error, _)| format!("Get \"{url}\": {error}"))?;
-    let code = response.status().as_u16();
-    if (200..400).contains(&code) { Ok(()) } else { Err(format!("HTTP probe failed with statuscode: {code}")) }
+    Ok(response.status().as_u16())
 }
 
 fn request(url: &str, get: &HTTPGetAction) -> Result<Request<carob_net::Body>, String> {
@@ -198,27 +179,17 @@ fn request(url: &str, get: &HTTPGetAction) -> Result<Request<carob_net::Body>, S
 }
 
 /// In process, a port is open exactly if something is registered at it.
-fn tcp_connect(endpoints: &HttpEndpoints, ip: IpAddr, container: &Container, to: &IntOrString) -> Result<(), String> {
-    let address = SocketAddr::new(ip, port(container, to)?);
-    endpoints.lookup(address).map(|_| ()).ok_or_else(|| format!("dial tcp {address}: connect: connection refused"))
+fn tcp_connect(reach: &Reach, to: &IntOrString) -> Result<(), String> {
+    let address = reach.address(to)?;
+    reach
+        .endpoints
+        .lookup(address)
+        .map(|_| ())
+        .ok_or_else(|| format!("dial tcp {address}: connect: connection refused"))
 }
 
 fn refused(url: &str, address: SocketAddr) -> String {
     format!("Get \"{url}\": dial tcp {address}: connect: connection refused")
-}
-
-fn port(container: &Container, port: &IntOrString) -> Result<u16, String> {
-    let number = match port {
-        IntOrString::Int(number) => Some(*number),
-        IntOrString::String(name) => container
-            .ports
-            .iter()
-            .flatten()
-            .find(|port| port.name.as_deref() == Some(name))
-            .map(|port| port.container_port)
-            .or_else(|| name.parse().ok()),
-    };
-    number.and_then(|number| number.try_into().ok()).ok_or_else(|| format!("couldn't find port: {port:?}"))
 }
 
 #[cfg(test)]
@@ -239,7 +210,7 @@ mod tests {
             ready.push(state.ready());
         }
         assert_eq!(ready, [false, false, false, true, true, true, true, true, true, false]);
-        assert!(!state.must_restart());
+        assert_eq!(state.must_restart(), None);
     }
 
     #[test]
@@ -247,13 +218,13 @@ mod tests {
         let container =
             Container { startup_probe: Some(probe(1, 9)), liveness_probe: Some(probe(1, 2)), ..Default::default() };
         let mut state = ProbeState::new(&container);
-        assert!(state.wants(ProbeKind::Startup) && !state.wants(ProbeKind::Liveness) && !state.ready());
+        assert!(!state.started() && !state.ready());
         state.record(ProbeKind::Startup, true);
-        assert!(!state.wants(ProbeKind::Startup) && state.wants(ProbeKind::Liveness) && state.ready());
+        assert!(state.started() && state.ready());
 
         for (ok, restart) in [(false, false), (true, false), (false, false), (false, true)] {
             state.record(ProbeKind::Liveness, ok);
-            assert_eq!(state.must_restart(), restart);
+            assert_eq!(state.must_restart(), restart.then_some(ProbeKind::Liveness));
         }
     }
 }

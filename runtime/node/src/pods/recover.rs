@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
 
 use super::observed::{ContainerView, Ended, Observed, State, Terminated};
+use super::restart::restarts;
+use super::slot::Slot;
 use super::spec::PodExt;
 
 /// Exit code and reason of a container whose end nobody saw.
@@ -20,17 +22,36 @@ pub(crate) fn observed(pod: &Pod, now: Timestamp) -> Observed {
         _ => None,
     };
     let started_at = status.and_then(|status| status.start_time.as_ref()).map_or(now, |time| time.0);
-    let containers = pod
+    let mut containers: Vec<_> = pod
         .containers()
         .map(|container| find(status, &container.name).map_or_else(ContainerView::default, |status| view(status, now)))
         .collect();
+    if ended.is_none() {
+        begin_anew(pod, &mut containers);
+    }
     Observed { started_at: Some(started_at), containers, ended, ..Observed::default() }
+}
+
+/// What its containers shared is gone with them, so the init containers do their part again, unless one must not.
+fn begin_anew(pod: &Pod, containers: &mut [ContainerView]) {
+    let init = (0..pod.init_count().min(containers.len())).map(Slot);
+    let failed =
+        |slot: Slot| containers[slot.0].ended().is_some_and(|run| run.exit_code != 0 && !restarts(pod, slot, run));
+    if init.clone().any(failed) {
+        return;
+    }
+    for slot in init {
+        let view = &mut containers[slot.0];
+        if let State::Terminated(run) = std::mem::take(&mut view.state) {
+            view.last = Some(run);
+        }
+    }
 }
 
 fn find<'a>(status: Option<&'a PodStatus>, name: &str) -> Option<&'a ContainerStatus> {
     let status = status?;
-    let init = status.init_container_statuses.iter().flatten();
-    init.chain(status.container_statuses.iter().flatten()).find(|container| container.name == name)
+    let lists = [&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses];
+    lists.into_iter().flatten().flatten().find(|container| container.name == name)
 }
 
 fn view(status: &ContainerStatus, now: Timestamp) -> ContainerView {
@@ -56,6 +77,7 @@ fn lost(state: &ContainerState, id: &str, now: Timestamp) -> Option<Terminated> 
         message: Some("The node was restarted while the container ran".to_owned()),
         started_at: running.started_at.as_ref().map(|time| time.0),
         finished_at: now,
+        stopped: None,
     })
 }
 
@@ -69,5 +91,6 @@ fn ended(state: &ContainerState, now: Timestamp) -> Option<Terminated> {
         message,
         started_at: started_at.map(|time| time.0),
         finished_at: finished_at.map_or(now, |time| time.0),
+        stopped: None,
     })
 }

@@ -1,33 +1,14 @@
 //! What a Pod's spec says, with the defaults filled in.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 
+use super::probe::ProbeKind;
+use super::slot::{Role, Slot, as_container};
 use crate::logs::PodRef;
-
-/// A container by its place: init containers first, then the others, each in the spec's order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Slot(pub(crate) usize);
-
-/// When an ended container is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RestartPolicy {
-    Always,
-    OnFailure,
-    Never,
-}
-
-impl RestartPolicy {
-    pub(crate) fn restarts(self, exit_code: i32) -> bool {
-        match self {
-            RestartPolicy::Always => true,
-            RestartPolicy::OnFailure => exit_code != 0,
-            RestartPolicy::Never => false,
-        }
-    }
-}
 
 /// A Pod is read through this.
 pub(crate) trait PodExt {
@@ -39,14 +20,22 @@ pub(crate) trait PodExt {
         self.spec().and_then(|spec| spec.init_containers.as_ref()).map_or(0, Vec::len)
     }
 
-    /// All containers, in the order of their [`Slot`]s.
-    fn containers(&self) -> impl Iterator<Item = &Container> {
-        let spec = self.spec();
-        let init = spec.and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default();
-        init.iter().chain(spec.map(|spec| &spec.containers[..]).unwrap_or_default())
+    /// How many containers are not ephemeral.
+    fn lasting_count(&self) -> usize {
+        self.init_count() + self.spec().map_or(0, |spec| spec.containers.len())
     }
 
-    fn container(&self, slot: Slot) -> Option<&Container> {
+    /// All containers, in the order of their [`Slot`]s.
+    fn containers(&self) -> impl Iterator<Item = Cow<'_, Container>> {
+        let spec = self.spec();
+        let init = spec.and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default();
+        let main = spec.map(|spec| &spec.containers[..]).unwrap_or_default();
+        let ephemeral = spec.and_then(|spec| spec.ephemeral_containers.as_deref()).unwrap_or_default();
+        let lasting = init.iter().chain(main).map(Cow::Borrowed);
+        lasting.chain(ephemeral.iter().map(|container| Cow::Owned(as_container(container))))
+    }
+
+    fn container(&self, slot: Slot) -> Option<Cow<'_, Container>> {
         self.containers().nth(slot.0)
     }
 
@@ -54,23 +43,41 @@ pub(crate) trait PodExt {
         self.containers().position(|container| container.name == name).map(Slot)
     }
 
-    /// When a container is started again: an init container that fails is tried again unless the Pod says never.
-    fn restart_policy(&self, slot: Slot) -> RestartPolicy {
-        let policy = match self.spec().and_then(|spec| spec.restart_policy.as_deref()) {
-            Some("Never") => RestartPolicy::Never,
-            Some("OnFailure") => RestartPolicy::OnFailure,
-            _ => RestartPolicy::Always,
-        };
-        match policy {
-            RestartPolicy::Always if slot.0 < self.init_count() => RestartPolicy::OnFailure,
-            other => other,
+    fn role(&self, slot: Slot) -> Role {
+        let init = self.spec().and_then(|spec| spec.init_containers.as_ref()?.get(slot.0));
+        match init {
+            Some(container) if container.restart_policy.as_deref() == Some("Always") => Role::Sidecar,
+            Some(_) => Role::Init,
+            None if slot.0 < self.lasting_count() => Role::Main,
+            None => Role::Ephemeral,
         }
     }
 
-    fn grace(&self) -> Duration {
-        let seconds = self.spec().and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(30);
-        Duration::from_secs(seconds.try_into().unwrap_or(0))
+    fn has_pre_stop(&self, slot: Slot) -> bool {
+        let lifecycle = self.container(slot).and_then(|container| container.lifecycle.clone());
+        lifecycle.is_some_and(|lifecycle| lifecycle.pre_stop.is_some())
     }
+
+    /// How long a container may take to end.
+    fn grace(&self) -> Duration {
+        seconds(self.spec().and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(30))
+    }
+
+    /// How long a container may take to end that failed this probe.
+    fn grace_after(&self, slot: Slot, failed: ProbeKind) -> Duration {
+        let container = self.container(slot);
+        let own = container.and_then(|container| failed.of(&container)?.termination_grace_period_seconds);
+        own.map_or_else(|| self.grace(), seconds)
+    }
+
+    /// How long it may be on a node at all.
+    fn active_deadline(&self) -> Option<Duration> {
+        self.spec()?.active_deadline_seconds.map(seconds)
+    }
+}
+
+fn seconds(seconds: i64) -> Duration {
+    Duration::from_secs(seconds.try_into().unwrap_or(0))
 }
 
 impl PodExt for Pod {

@@ -1,5 +1,6 @@
 //! Starts one container.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use super::context::Context;
 use super::env::{self, Facts};
 use super::events::Kind;
 use super::observed::NotStarted;
-use super::spec::{PodExt, Slot, http_ports};
+use super::slot::Slot;
+use super::spec::{PodExt, http_ports};
 use super::{sources, unsupported};
 use crate::errors::said;
 use crate::images::{Image, ImageError};
@@ -53,7 +55,7 @@ pub(crate) struct Failure {
 impl Job {
     /// Finds the image, makes up the environment, starts the container and opens its ports; tells it in Events.
     pub(crate) async fn run(self) -> Result<Live, Failure> {
-        let container = self.pod.container(self.slot).cloned().unwrap_or_default();
+        let container = self.pod.container(self.slot).map(Cow::into_owned).unwrap_or_default();
         let started = self.try_run(&container).await;
         match &started {
             Ok(_) => {

@@ -15,19 +15,12 @@ pub(crate) fn refusal(pod: &Pod, container: &Container) -> Option<String> {
             mount.name, mount.mount_path
         ));
     }
-    if container.restart_policy.as_deref() == Some("Always") {
-        return Some("sidecars (init containers with restartPolicy Always) are not supported yet".to_owned());
-    }
     None
 }
 
 /// What is left out though the container runs.
 pub(crate) fn omissions(container: &Container) -> Vec<String> {
     let mut omissions = Vec::new();
-    let lifecycle = container.lifecycle.as_ref();
-    if lifecycle.is_some_and(|lifecycle| lifecycle.post_start.is_some() || lifecycle.pre_stop.is_some()) {
-        omissions.push("lifecycle hooks are not supported yet and will not run".to_owned());
-    }
     if container.working_dir.as_deref().is_some_and(|dir| !dir.is_empty()) {
         omissions.push("workingDir is ignored: the container has no file system yet".to_owned());
     }

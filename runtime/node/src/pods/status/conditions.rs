@@ -5,12 +5,15 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::pods::phase::Phase;
+use crate::pods::slot::{Role, Slot};
 use crate::pods::spec::PodExt;
 
 pub(super) struct Facts<'a> {
     pub(super) pod: &'a Pod,
     pub(super) has_ip: bool,
     pub(super) phase: Phase,
+    /// The init containers have done their part.
+    pub(super) initialized: bool,
     pub(super) init: &'a [ContainerStatus],
     pub(super) main: &'a [ContainerStatus],
 }
@@ -39,9 +42,15 @@ fn initialized(facts: &Facts) -> Holds {
     if facts.phase == Phase::Succeeded {
         return Ok(Some("PodCompleted"));
     }
-    match names(facts.init, |status| !status.ready) {
-        Some(names) => Err(("ContainersNotInitialized", Some(format!("containers with incomplete status: {names}")))),
-        None => Ok(None),
+    let incomplete = facts.init.iter().enumerate().filter(|(n, status)| match facts.pod.role(Slot(*n)) {
+        Role::Sidecar => status.started != Some(true),
+        _ => !status.ready,
+    });
+    match names(incomplete.map(|(_, status)| status)) {
+        Some(names) if !facts.initialized => {
+            Err(("ContainersNotInitialized", Some(format!("containers with incomplete status: {names}"))))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -51,7 +60,9 @@ fn containers_ready(facts: &Facts) -> Holds {
         Phase::Failed => return Err(("PodFailed", None)),
         Phase::Pending | Phase::Running => {}
     }
-    match names(facts.main, |status| !status.ready) {
+    let sidecars = facts.init.iter().enumerate().filter(|(n, _)| facts.pod.role(Slot(*n)) == Role::Sidecar);
+    let lasting = sidecars.map(|(_, status)| status).chain(facts.main);
+    match names(lasting.filter(|status| !status.ready)) {
         Some(names) => Err(("ContainersNotReady", Some(format!("containers with unready status: {names}")))),
         None => Ok(None),
     }
@@ -61,19 +72,24 @@ fn containers_ready(facts: &Facts) -> Holds {
 fn gates(pod: &Pod, previous: &PodStatus) -> Holds {
     let gates = pod.spec().and_then(|spec| spec.readiness_gates.as_deref()).unwrap_or_default();
     let current = pod.status.as_ref().unwrap_or(previous).conditions.as_deref().unwrap_or_default();
-    let holds = |gate: &str| current.iter().any(|condition| condition.type_ == gate && condition.status == "True");
-    match gates.iter().find(|gate| !holds(&gate.condition_type)) {
-        Some(gate) => Err((
-            "ReadinessGatesNotReady",
-            Some(format!("corresponding condition of pod readiness gate {:?} does not exist.", gate.condition_type)),
-        )),
-        None => Ok(None),
+    let closed: Vec<String> = gates.iter().filter_map(|gate| closed(&gate.condition_type, current)).collect();
+    if closed.is_empty() { Ok(None) } else { Err(("ReadinessGatesNotReady", Some(closed.join(", ")))) }
+}
+
+/// Why a gate is closed, if it is.
+fn closed(gate: &str, conditions: &[PodCondition]) -> Option<String> {
+    match conditions.iter().find(|condition| condition.type_ == gate) {
+        Some(condition) if condition.status == "True" => None,
+        Some(condition) => {
+            Some(format!("the status of pod readiness gate {gate:?} is not \"True\", but {}", condition.status))
+        }
+        None => Some(format!("corresponding condition of pod readiness gate {gate:?} does not exist.")),
     }
 }
 
 /// The containers' names in Go's way, `[a b]`, or `None` if there are none.
-fn names(statuses: &[ContainerStatus], which: impl Fn(&ContainerStatus) -> bool) -> Option<String> {
-    let names: Vec<_> = statuses.iter().filter(|status| which(status)).map(|status| status.name.as_str()).collect();
+fn names<'a>(statuses: impl Iterator<Item = &'a ContainerStatus>) -> Option<String> {
+    let names: Vec<_> = statuses.map(|status| status.name.as_str()).collect();
     (!names.is_empty()).then(|| format!("[{}]", names.join(" ")))
 }
 

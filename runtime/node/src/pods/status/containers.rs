@@ -10,7 +10,8 @@ use crate::clock::{after, between};
 use crate::pods::observed::{ContainerView, NotStarted, State, Terminated, Waiting};
 use crate::pods::phase::Init;
 use crate::pods::plan::crash_backoff;
-use crate::pods::spec::{PodExt, Slot};
+use crate::pods::slot::{Role, Slot};
+use crate::pods::spec::PodExt;
 
 /// How long a failed start is reported as such, before it is reported as waiting.
 const FRESH: std::time::Duration = std::time::Duration::from_secs(2);
@@ -32,7 +33,7 @@ pub(super) fn status(
         image_id: view.image_id.clone(),
         container_id: id.filter(|id| !id.is_empty()),
         ready: is_ready(pod, slot, view),
-        started: Some(view.running().is_some_and(|running| running.probes.started())),
+        started: (pod.role(slot) != Role::Ephemeral).then(|| view.has_started()),
         restart_count: view.restarts,
         state: Some(state),
         last_state: Some(ContainerState { terminated: last, ..Default::default() }),
@@ -41,12 +42,16 @@ pub(super) fn status(
 }
 
 fn is_ready(pod: &Pod, slot: Slot, view: &ContainerView) -> bool {
-    if slot.0 < pod.init_count() {
-        return view.exit_code() == Some(0);
+    match pod.role(slot) {
+        Role::Init => view.exit_code() == Some(0),
+        Role::Ephemeral => false,
+        // A Pod that is deleted is taken out of its Services for that; a write to say so again would only cost.
+        Role::Sidecar | Role::Main => view.running().is_some_and(|running| {
+            !running.is_beginning()
+                && running.probes.ready()
+                && (running.stopping.is_none() || pod.deletion().is_some())
+        }),
     }
-    // A Pod that is deleted is taken out of its Services for that; a write to say so again would only cost.
-    view.running()
-        .is_some_and(|running| running.probes.ready() && (running.stopping.is_none() || pod.deletion().is_some()))
 }
 
 /// The container's state, and the end of the run before.
@@ -64,6 +69,7 @@ fn states(
             (waiting(state), last)
         }
         State::Starting => (waiting(not_yet(pod, slot, progress)), last),
+        State::Running(running) if running.is_beginning() => (waiting(not_yet(pod, slot, progress)), last),
         State::Running(running) => {
             let running = ContainerStateRunning { started_at: Some(Time(running.started_at)) };
             (ContainerState { running: Some(running), ..Default::default() }, last)
@@ -80,7 +86,11 @@ fn waiting(waiting: ContainerStateWaiting) -> ContainerState {
 }
 
 fn not_yet(pod: &Pod, slot: Slot, progress: Init) -> ContainerStateWaiting {
-    let init_first = slot.0 < pod.init_count() || progress != Init::Done;
+    let init_first = match pod.role(slot) {
+        Role::Init | Role::Sidecar => true,
+        Role::Main => progress != Init::Done,
+        Role::Ephemeral => false,
+    };
     let reason = if init_first { "PodInitializing" } else { "ContainerCreating" };
     ContainerStateWaiting { reason: Some(reason.to_owned()), message: None }
 }
@@ -106,7 +116,7 @@ pub(in crate::pods) fn next_change(view: &ContainerView, now: Timestamp) -> Opti
 }
 
 fn crash_loop(pod: &Pod, slot: Slot, delay: std::time::Duration) -> ContainerStateWaiting {
-    let name = pod.container(slot).map(|container| container.name.as_str()).unwrap_or_default();
+    let name = pod.container(slot).map(|container| container.name.clone()).unwrap_or_default();
     let id = pod.reference();
     let delay = match delay.as_secs() {
         seconds @ 0..60 => format!("{seconds}s"),

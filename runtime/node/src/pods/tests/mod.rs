@@ -1,4 +1,6 @@
+mod endings;
 mod plans;
+mod sidecars;
 mod statuses;
 
 use jiff::Timestamp;
@@ -6,9 +8,12 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 use super::happened::Change;
-use super::observed::{NotStarted, Observed};
-use super::probe::ProbeState;
-use super::spec::{PodExt, Slot};
+use super::hooks::Hook;
+use super::observed::{NotStarted, Observed, StopReason, StopStep, Stopping};
+use super::plan::{Action, Plan, plan};
+use super::probe::{ProbeKind, ProbeState};
+use super::slot::Slot;
+use super::spec::PodExt;
 use crate::clock::after;
 use crate::runtime::Exit;
 
@@ -47,13 +52,14 @@ impl Story {
     }
 
     fn running(self, slot: usize) -> Story {
-        let probes = ProbeState::new(self.pod.container(Slot(slot)).unwrap());
+        let container = self.pod.container(Slot(slot)).unwrap().into_owned();
         let started = Change::Started {
             slot: Slot(slot),
             id: "id".into(),
             image: "i".into(),
             image_id: "sha256:1".into(),
-            probes,
+            hook: Hook::PostStart.of(&container).is_some(),
+            probes: ProbeState::new(&container),
         };
         self.starting(slot).apply(started)
     }
@@ -69,6 +75,44 @@ impl Story {
     fn ended(self, slot: usize, code: i32) -> Story {
         let exit = Exit { code, oom_killed: false, message: None };
         self.apply(Change::Exited { slot: Slot(slot), id: "id".into(), exit })
+    }
+
+    fn probed(self, slot: usize, kind: ProbeKind, ok: bool) -> Story {
+        self.apply(Change::Probed { slot: Slot(slot), id: "id".into(), kind, ok })
+    }
+
+    /// What is only to be remembered, is.
+    fn settled(mut self) -> Story {
+        let remembered = |action: Action| match action {
+            Action::Initialized => Some(Change::Initialized),
+            Action::Doom(doom) => Some(Change::Doomed(doom)),
+            Action::End(until) => Some(Change::Ending(until)),
+            _ => None,
+        };
+        while let Some(change) = plan(&self.pod, &self.observed, self.now).actions.into_iter().find_map(remembered) {
+            self.observed.apply(change, self.now);
+        }
+        self
+    }
+
+    /// What is to be done in the world.
+    fn plan(&self) -> Plan {
+        let settled = Story { pod: self.pod.clone(), observed: self.observed.clone(), now: self.now }.settled();
+        plan(&settled.pod, &settled.observed, settled.now)
+    }
+
+    fn stopping(self, slot: usize, until: Timestamp, step: StopStep) -> Story {
+        let stopping = Stopping { why: StopReason::PodEnds, until, step };
+        self.apply(Change::Stopping { slot: Slot(slot), stopping })
+    }
+
+    /// The slots that are to be started now.
+    fn starts(&self) -> Vec<usize> {
+        let started = |action: &Action| match action {
+            Action::Start(slot) => Some(slot.0),
+            _ => None,
+        };
+        self.plan().actions.iter().filter_map(started).collect()
     }
 
     fn later(mut self, seconds: u64) -> Story {

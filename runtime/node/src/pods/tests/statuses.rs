@@ -5,7 +5,7 @@ use super::Story;
 use crate::pods::happened::Change;
 use crate::pods::observed::NotStarted;
 use crate::pods::recover;
-use crate::pods::spec::Slot;
+use crate::pods::slot::Slot;
 use crate::pods::status::status;
 use crate::runtime::Exit;
 
@@ -164,4 +164,110 @@ fn a_restarted_node_finds_its_containers_ended() {
     assert_eq!(again["containerStatuses"][0]["restartCount"], 1);
     assert_eq!(again["containerStatuses"][0]["lastState"]["terminated"]["exitCode"], 255);
     assert_eq!(again["startTime"], "1970-01-01T00:00:00Z");
+}
+
+#[test]
+fn sidecars_count_for_the_conditions_and_not_for_the_phase() {
+    let pod = |policy| {
+        Story::new(json!({
+            "restartPolicy": policy,
+            "initContainers": [
+                {"name": "s", "image": "i", "restartPolicy": "Always", "readinessProbe": {"httpGet": {"port": 80}}},
+            ],
+            "containers": [{"name": "a", "image": "i"}],
+        }))
+    };
+    let going = pod("Never").running(0).settled().running(1);
+    let condition = |story: &Story, name: &str| {
+        let status = of(story);
+        let mut all = status["conditions"].as_array().unwrap().clone().into_iter();
+        all.find(|condition| condition["type"] == name).unwrap()
+    };
+    let ready = condition(&going, "ContainersReady");
+    assert_eq!((&ready["status"], &ready["message"]), (&json!("False"), &json!("containers with unready status: [s]")));
+    assert_eq!(condition(&going, "Initialized")["status"], "True");
+    assert_eq!(of(&going)["phase"], "Running");
+
+    let crashed = going.ended(0, 1);
+    assert_eq!(condition(&crashed, "Initialized")["status"], "True", "what is initialized stays so");
+    let done = crashed.running(0).ended(1, 0);
+    assert_eq!(of(&done)["phase"], "Running", "until nothing of it runs");
+    assert_eq!(of(&done.ended(0, 137))["phase"], "Succeeded");
+}
+
+#[test]
+fn a_container_is_not_running_before_its_post_start_hook_has_ended() {
+    let lifecycle = json!({"postStart": {"sleep": {"seconds": 1}}});
+    let story = Story::new(json!({"containers": [{"name": "a", "image": "i", "lifecycle": lifecycle}]})).running(0);
+    let status = first(&story);
+    assert_eq!(status["state"]["waiting"]["reason"], "ContainerCreating");
+    assert_eq!((&status["ready"], &status["started"]), (&json!(false), &json!(false)));
+    assert_eq!(of(&story)["phase"], "Pending");
+    let story = story.apply(Change::PostStarted { slot: Slot(0), id: "id".into(), ok: true });
+    assert!(first(&story)["state"]["running"].is_object());
+}
+
+#[test]
+fn a_pod_past_its_deadline_says_so_and_fails_when_nothing_runs() {
+    let story = Story::new(json!({"activeDeadlineSeconds": 5, "containers": [{"name": "a", "image": "i"}]}));
+    let story = story.running(0).later(5).settled();
+    let status = of(&story);
+    assert_eq!((&status["phase"], &status["reason"]), (&json!("Running"), &json!("DeadlineExceeded")));
+    assert_eq!(status["message"], "Pod was active on the node longer than the specified deadline");
+    assert_eq!(of(&story.ended(0, 0))["phase"], "Failed");
+}
+
+#[test]
+fn ephemeral_containers_are_shown_apart() {
+    let story = Story::new(json!({
+        "containers": [{"name": "a", "image": "i"}],
+        "ephemeralContainers": [{"name": "e", "image": "i", "targetContainerName": "a"}],
+    }));
+    let status = of(&story.running(0).exited(1, 3));
+    let own = &status["ephemeralContainerStatuses"][0];
+    assert_eq!((&own["name"], &own["state"]["terminated"]["exitCode"]), (&json!("e"), &json!(3)));
+    assert_eq!((&own["ready"], &own["started"]), (&json!(false), &Value::Null));
+    assert_eq!((&status["phase"], &status["conditions"][2]["status"]), (&json!("Running"), &json!("True")));
+}
+
+#[test]
+fn readiness_gates_are_opened_by_others() {
+    let mut story = Story::new(json!({
+        "readinessGates": [{"conditionType": "x.io/a"}, {"conditionType": "x.io/b"}],
+        "containers": [{"name": "a", "image": "i"}],
+    }))
+    .running(0);
+    let mut ready = |conditions: Value| {
+        story.pod.status = Some(serde_json::from_value(json!({"conditions": conditions})).unwrap());
+        let ready = of(&story)["conditions"][2].clone();
+        (ready["status"].clone(), ready["message"].as_str().unwrap_or_default().to_owned())
+    };
+    let message = "corresponding condition of pod readiness gate \"x.io/a\" does not exist., \
+                   the status of pod readiness gate \"x.io/b\" is not \"True\", but False";
+    assert_eq!(ready(json!([{"type": "x.io/b", "status": "False"}])), (json!("False"), message.to_owned()));
+    let open = json!([{"type": "x.io/a", "status": "True"}, {"type": "x.io/b", "status": "True"}]);
+    assert_eq!(ready(open), (json!("True"), String::new()));
+}
+
+#[test]
+fn after_a_restart_of_the_node_the_init_containers_do_their_part_again() {
+    let pod = |policy| {
+        Story::new(json!({
+            "restartPolicy": policy,
+            "initContainers": [{"name": "i", "image": "i"}],
+            "containers": [{"name": "a", "image": "i"}],
+            "ephemeralContainers": [{"name": "e", "image": "i"}],
+        }))
+    };
+    let recovered = |mut story: Story| {
+        story.pod.status = Some(typed(&story, &PodStatus::default()));
+        let mut observed = recover::observed(&story.pod, story.now);
+        observed.ip = story.observed.ip;
+        Story { observed, ..story }
+    };
+    let running = recovered(pod("Always").exited(0, 0).settled().running(1).running(2));
+    assert_eq!(running.starts(), [0], "not the ephemeral one, which has had its run");
+    assert_eq!(of(&running.running(0))["initContainerStatuses"][0]["restartCount"], 1);
+    let never = recovered(pod("Never").exited(0, 0).settled().running(1));
+    assert_eq!((never.starts(), &of(&never)["phase"]), (vec![], &json!("Failed")));
 }

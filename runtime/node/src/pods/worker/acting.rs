@@ -7,12 +7,16 @@ use futures::future::abortable;
 use jiff::Timestamp;
 
 use super::{Done, Worker};
-use crate::clock::after;
+use crate::clock::{after, between};
 use crate::pods::events::Kind;
 use crate::pods::happened::Change;
+use crate::pods::hooks::Hook;
+use crate::pods::observed::{Doom, StopReason, StopStep, Stopping};
 use crate::pods::place::Place;
-use crate::pods::plan::{Action, StopReason};
-use crate::pods::spec::Slot;
+use crate::pods::plan::Action;
+use crate::pods::restart::restarts_unhealthy;
+use crate::pods::slot::{Role, Slot};
+use crate::pods::spec::PodExt;
 use crate::pods::start::Job;
 use crate::pods::stop::stop;
 
@@ -23,6 +27,9 @@ impl Worker {
     pub(super) fn execute(&mut self, action: Action, now: Timestamp) {
         match action {
             Action::AssignIp => self.assign_ip(now),
+            Action::Initialized => drop(self.observed.apply(Change::Initialized, now)),
+            Action::Doom(doom) => self.doom(doom, now),
+            Action::End(until) => drop(self.observed.apply(Change::Ending(until), now)),
             Action::Start(slot) => self.start(slot, now),
             Action::Abandon(slot) => {
                 if let Some(start) = self.starting.remove(&slot) {
@@ -30,6 +37,7 @@ impl Worker {
                 }
                 self.observed.apply(Change::Abandoned(slot), now);
             }
+            Action::PreStop { slot, until, why } => self.pre_stop(slot, until, why, now),
             Action::Stop { slot, until, why } => self.stop(slot, until, why, now),
         }
     }
@@ -71,21 +79,43 @@ impl Worker {
         self.pending.push(start.boxed());
     }
 
+    fn doom(&mut self, doom: Doom, now: Timestamp) {
+        let (reason, message) = doom.words();
+        self.context.recorder.pod(&self.pod, Kind::Normal, reason, message);
+        self.observed.apply(Change::Doomed(doom), now);
+    }
+
+    fn pre_stop(&mut self, slot: Slot, until: Timestamp, why: StopReason, now: Timestamp) {
+        self.tell_stop(slot, why);
+        self.observed.apply(Change::Stopping { slot, stopping: Stopping { why, until, step: StopStep::PreStop } }, now);
+        self.run_hook(slot, Hook::PreStop, Some(between(now, until)));
+    }
+
     fn stop(&mut self, slot: Slot, until: Timestamp, why: StopReason, now: Timestamp) {
-        let name = self.container_name(slot);
-        let again = self.observed.get(slot).and_then(|view| view.running()).is_some_and(|run| run.stopping.is_some());
-        self.observed.apply(Change::Stopping { slot, until }, now);
-        let Some(live) = self.live.get(&slot) else { return };
-        if !again {
-            let message = match why {
-                StopReason::PodEnds => format!("Stopping container {name}"),
-                StopReason::Unhealthy => format!("Container {name} failed liveness probe, will be restarted"),
-                StopReason::ImageChanged => format!("Container {name} definition changed, will be restarted"),
-            };
-            self.context.recorder.container(&self.pod, &name, Kind::Normal, "Killing", message);
+        let before = self.observed.get(slot).and_then(|view| view.running()?.stopping);
+        if before.is_none() {
+            self.tell_stop(slot, why);
         }
-        let drains = why == StopReason::PodEnds && !again;
+        self.observed.apply(Change::Stopping { slot, stopping: Stopping { why, until, step: StopStep::Told } }, now);
+        let Some(live) = self.live.get(&slot) else { return };
+        let told = before.is_some_and(|stopping| stopping.step == StopStep::Told);
+        let drains = why == StopReason::PodEnds && !told;
         let stopping = stop(live.container.clone(), self.context.clock, until, drains);
         self.pending.push(stopping.map(|()| Done::Told).boxed());
+    }
+
+    fn tell_stop(&self, slot: Slot, why: StopReason) {
+        let name = self.container_name(slot);
+        let kind = if self.pod.role(slot) == Role::Sidecar { "Init container" } else { "Container" };
+        let message = match why {
+            StopReason::PodEnds => format!("Stopping container {name}"),
+            StopReason::Unhealthy(probe) => {
+                let then = if restarts_unhealthy(&self.pod, slot) { ", will be restarted" } else { "" };
+                format!("{kind} {name} failed {} probe{then}", probe.name().to_lowercase())
+            }
+            StopReason::ImageChanged => format!("{kind} {name} definition changed, will be restarted"),
+            StopReason::PostStartFailed => "FailedPostStartHook".to_owned(),
+        };
+        self.context.recorder.container(&self.pod, &name, Kind::Normal, "Killing", message);
     }
 }

@@ -1,7 +1,9 @@
 //! One Pod's task: looks, decides, does, reports, and waits for the next thing to happen.
 
 mod acting;
+mod hooking;
 mod outcomes;
+mod probing;
 mod reporting;
 
 use std::collections::HashMap;
@@ -17,12 +19,15 @@ use tokio::sync::watch;
 
 use self::reporting::Reports;
 use super::context::Context;
+use super::hooks::Hook;
 use super::observed::Observed;
 use super::place::Place;
 use super::plan::plan;
 use super::probe::ProbeKind;
+use super::reach::Reach;
 use super::report::Reported;
-use super::spec::{PodExt, Slot};
+use super::slot::Slot;
+use super::spec::PodExt;
 use super::start::{Failure, Live};
 use super::table::{ContainerBrief, PodView};
 use crate::ip::PodIp;
@@ -41,6 +46,7 @@ enum Done {
     Started(Slot, Result<Live, Failure>),
     Abandoned,
     Exited(Slot, String, Exit),
+    Hooked(Slot, String, Hook, Result<(), String>),
     ProbeDue(Slot, String, ProbeKind),
     Probed(Slot, String, ProbeKind, Result<(), String>),
     Told,
@@ -149,6 +155,13 @@ impl Worker {
 
     fn container_name(&self, slot: Slot) -> String {
         self.pod.container(slot).map(|container| container.name.clone()).unwrap_or_default()
+    }
+
+    /// How to reach a container that runs.
+    fn reach(&self, slot: Slot) -> Option<Reach> {
+        let spec = self.pod.container(slot)?.into_owned();
+        let container = self.live.get(&slot)?.container.clone();
+        Some(Reach { endpoints: self.context.endpoints.clone(), ip: self.observed.ip?, spec: spec.into(), container })
     }
 
     fn later(&mut self, delay: Duration, done: Done) {
