@@ -109,7 +109,7 @@ fn check_divisor(resource: &Value, path: &Path, found: &mut Causes) {
         _ => return,
     };
     let same = |one: &&str| Quantity::parse(one).ok() == Quantity::from_json(at(resource, "/divisor")).ok();
-    if has(resource, "/divisor") && !supported.iter().chain(&["0"]).any(|one| same(one)) {
+    if has(resource, "/divisor") && !supported.iter().chain(&["0"]).any(same) {
         let (last, rest) = supported.split_last().unwrap_or((&"", &[]));
         let choice = format!("{} and {last}", rest.join(", "));
         let detail = format!("only divisor's values {choice} are supported with the {kind} resource");
