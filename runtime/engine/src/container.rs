@@ -14,7 +14,7 @@ use crate::exec::{Exec, ExecConfig, ExecError};
 use crate::files::{Mount, OpenFiles};
 use crate::http::Dispatcher;
 use crate::input::Input;
-use crate::memory::Memory;
+use crate::memory::{BelowUse, Memory};
 use crate::output::Output;
 use crate::program::{Kind, Program};
 
@@ -52,6 +52,9 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// Thousandths of a core.
     pub cpu_millis: Option<u32>,
+    /// Its share of the processors, beside those of others, while more want to run than can. As with Kubernetes' requests
+    /// this is in thousandths of a core, and less than 2 counts as 2.
+    pub cpu_weight: u32,
 }
 
 /// What a container used so far.
@@ -61,6 +64,8 @@ pub struct Usage {
     pub cpu: Duration,
     /// Bytes of linear memories and tables held now.
     pub memory_bytes: u64,
+    /// The most of them that were held at once.
+    pub memory_peak_bytes: u64,
     /// HTTP requests that were taken.
     pub requests: u64,
 }
@@ -124,6 +129,19 @@ pub enum StartError {
     Import {
         /// The linker's own message, which names the import.
         message: String,
+    },
+}
+
+/// Why a container goes on with the limits that it had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResizeError {
+    /// It holds more memory than it would be allowed to.
+    #[error("attempting to set the memory limit ({limit}) below the current usage ({held})")]
+    BelowUse {
+        /// Bytes that it holds.
+        held: u64,
+        /// Bytes that were to be its limit.
+        limit: u64,
     },
 }
 
@@ -207,7 +225,7 @@ impl Container {
         config: ContainerConfig,
     ) -> Result<Container, StartError> {
         let state = Arc::new(State {
-            cpu: Cpu::new(config.limits.cpu_millis),
+            cpu: Cpu::new(&engine.turns, config.limits.cpu_weight, config.limits.cpu_millis),
             memory: Memory::of_container(config.limits.memory, &engine.memory),
             files: OpenFiles::of_container(engine.open_files, &engine.files),
             requests: AtomicU64::new(0),
@@ -286,12 +304,25 @@ impl Container {
         Exec::start(&self.owner.state, program, config)
     }
 
+    /// Gives the running container other limits: the memory limit holds for the next growth, the others from the next tick.
+    ///
+    /// # Errors
+    /// [`ResizeError::BelowUse`]; then nothing was changed.
+    pub fn resize(&self, limits: Limits) -> Result<(), ResizeError> {
+        let state = &self.owner.state;
+        let below = |BelowUse { held }| ResizeError::BelowUse { held, limit: limits.memory.unwrap_or(u64::MAX) };
+        state.memory.resize(limits.memory).map_err(below)?;
+        state.cpu.resize(limits.cpu_weight, limits.cpu_millis);
+        Ok(())
+    }
+
     /// What the container used so far.
     pub fn usage(&self) -> Usage {
         let state = &self.owner.state;
         Usage {
             cpu: state.cpu.used(),
             memory_bytes: state.memory.used(),
+            memory_peak_bytes: state.memory.peak(),
             requests: state.requests.load(Ordering::Relaxed),
         }
     }

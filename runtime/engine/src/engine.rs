@@ -7,8 +7,9 @@ use wasmtime::component::Linker;
 use crate::cache::Cache;
 use crate::compile::{CompileError, Compiler};
 use crate::container::{Container, ContainerConfig, StartError};
+use crate::cpu::Turns;
 use crate::files::NodeFiles;
-use crate::guests::Guests;
+use crate::guests::{self, Guests};
 use crate::host::Host;
 use crate::memory::Memory;
 use crate::pool::Pool;
@@ -121,6 +122,7 @@ pub(crate) struct Inner {
     pub(crate) linker: Linker<Host>,
     pub(crate) pool: Pool,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) guests: Guests,
     pub(crate) execs: usize,
@@ -141,14 +143,17 @@ impl Engine {
         let cache = Cache::open(&config.cache_dir, &wasmtime)
             .map_err(|source| EngineError::Cache { path: config.cache_dir.clone(), source })?;
         let linker = imports::linker(&wasmtime).map_err(|e| EngineError::Wasmtime(format!("{e:#}")))?;
-        let ticker = Ticker::start(wasmtime.clone()).map_err(EngineError::Threads)?;
-        let guests = Guests::start(config.threads).map_err(EngineError::Threads)?;
+        let threads = config.threads.unwrap_or_else(guests::default_threads).max(1);
+        let turns = Arc::new(Turns::new(threads));
+        let ticker = Ticker::start(wasmtime.clone(), turns.clone()).map_err(EngineError::Threads)?;
+        let guests = Guests::start(threads).map_err(EngineError::Threads)?;
         let memory = Memory::of_node(config.memory.unwrap_or_else(pool::guest_memory));
         let files = NodeFiles::new(pool::guest_files());
         let open_files = config.open_files;
         let compiler = Compiler::new(wasmtime.clone(), cache);
         let (execs, http) = (config.execs, config.http);
-        let inner = Inner { wasmtime, linker, pool, memory, ticker, guests, http, files, open_files, execs, compiler };
+        let inner =
+            Inner { wasmtime, linker, pool, memory, turns, ticker, guests, http, files, open_files, execs, compiler };
         Ok(Engine { inner: Arc::new(inner) })
     }
 

@@ -9,6 +9,7 @@ use crate::files::{Files, InstanceFiles};
 use crate::input::Stdin;
 use crate::memory::Reservation;
 use crate::output::{Pipe, Stream};
+use crate::{bounds, cpu};
 
 /// What one store holds besides the guest: its view of WASI and what it took of the container's memory.
 pub(crate) struct Host {
@@ -20,9 +21,6 @@ pub(crate) struct Host {
     memory: Reservation,
 }
 
-/// Resources (streams, bodies, descriptors) that one instance may hold in the host at once.
-const MOST_RESOURCES: usize = 100_000;
-
 /// A fresh store of `container`, for `process`. Its guest gives way at each tick, through `on_tick`.
 pub(crate) fn store(
     container: &State,
@@ -30,10 +28,12 @@ pub(crate) fn store(
     on_tick: impl Fn() + Send + Sync + 'static,
 ) -> Store<Host> {
     let mut table = ResourceTable::new();
-    table.set_max_capacity(MOST_RESOURCES);
+    table.set_max_capacity(bounds::RESOURCES);
+    let mut http = WasiHttpCtx::new();
+    http.set_field_size_limit(bounds::HEADER_BYTES);
     let host = Host {
         wasi: wasi(container, process),
-        http: WasiHttpCtx::new(),
+        http,
         network: NoNetwork,
         files: InstanceFiles::new(container.config.mounts.clone(), container.files.clone()),
         table,
@@ -41,11 +41,11 @@ pub(crate) fn store(
     };
     let mut store = Store::new(&container.engine.wasmtime, host);
     store.limiter(|host| &mut host.memory);
+    store.set_hostcall_fuel(bounds::CALL_BYTES);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| {
         on_tick();
-        // The built-in yield only wakes its own task, and tokio's LIFO slot then runs the same guest again.
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(cpu::give_way())))
     });
     store
 }

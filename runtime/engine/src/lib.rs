@@ -12,6 +12,7 @@
 //! This crate never knows Kubernetes. Start reading at `engine.rs`, then `container.rs`; `http/` is the dispatch of
 //! requests to instances.
 
+mod bounds;
 mod cache;
 mod command;
 mod compile;
@@ -34,7 +35,7 @@ mod trap;
 mod wrap;
 
 pub use compile::CompileError;
-pub use container::{Container, ContainerConfig, Exit, Limits, Reason, StartError, Usage};
+pub use container::{Container, ContainerConfig, Exit, Limits, Reason, ResizeError, StartError, Usage};
 pub use engine::{Engine, EngineConfig, EngineError, HttpLimits};
 pub use exec::{Exec, ExecConfig, ExecError};
 pub use files::{Folder, Mount, Quota};

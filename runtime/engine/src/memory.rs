@@ -11,10 +11,19 @@ const TABLE_ELEMENT: u64 = size_of::<usize>() as u64;
 /// Counts the linear memories and tables of all live instances of a container, or of the whole node.
 pub(crate) struct Memory {
     used: AtomicU64,
-    limit: u64,
+    /// The most that was held at once.
+    peak: AtomicU64,
+    /// `u64::MAX`: none.
+    limit: AtomicU64,
     /// The node's count, for a container's.
     node: Option<Arc<Memory>>,
     released: Arc<Notify>,
+}
+
+/// A new limit is below what is held already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BelowUse {
+    pub(crate) held: u64,
 }
 
 /// An instance asked for more than its container, or the node, may hold.
@@ -29,16 +38,37 @@ pub(crate) struct Exceeded {
 
 impl Memory {
     pub(crate) fn of_node(limit: u64) -> Arc<Memory> {
-        Arc::new(Memory { used: AtomicU64::new(0), limit, node: None, released: Arc::default() })
+        Arc::new(Memory::new(limit, None))
     }
 
     pub(crate) fn of_container(limit: Option<u64>, node: &Arc<Memory>) -> Arc<Memory> {
+        Arc::new(Memory::new(limit.unwrap_or(u64::MAX), Some(node.clone())))
+    }
+
+    fn new(limit: u64, node: Option<Arc<Memory>>) -> Memory {
+        let (used, peak) = (AtomicU64::new(0), AtomicU64::new(0));
+        Memory { used, peak, limit: AtomicU64::new(limit), node, released: Arc::default() }
+    }
+
+    /// Changes the limit, unless more is held already: a growth that was allowed is never taken back.
+    pub(crate) fn resize(&self, limit: Option<u64>) -> Result<(), BelowUse> {
         let limit = limit.unwrap_or(u64::MAX);
-        Arc::new(Memory { used: AtomicU64::new(0), limit, node: Some(node.clone()), released: Arc::default() })
+        let held = self.used();
+        if held > limit {
+            return Err(BelowUse { held });
+        }
+        self.limit.store(limit, Ordering::Relaxed);
+        // What did not fit may fit now.
+        self.released.notify_waiters();
+        Ok(())
     }
 
     pub(crate) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
     }
 
     /// Ends at the next release by an instance of this container. Releases after this call count, awaited or not.
@@ -47,19 +77,23 @@ impl Memory {
     }
 
     fn reserve(&self, bytes: u64) -> Result<(), Exceeded> {
+        let limit = self.limit.load(Ordering::Relaxed);
         let grown = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            used.checked_add(bytes).filter(|sum| *sum <= self.limit)
+            used.checked_add(bytes).filter(|sum| *sum <= limit)
         });
-        grown.map_err(|held| Exceeded {
+        let before = grown.map_err(|held| Exceeded {
             held,
             wanted: bytes,
-            limit: self.limit,
+            limit,
             whose: if self.node.is_some() { "the container's" } else { "the node's" },
         })?;
-        let Some(node) = &self.node else { return Ok(()) };
-        node.reserve(bytes).inspect_err(|_| {
-            self.used.fetch_sub(bytes, Ordering::Relaxed);
-        })
+        if let Some(node) = &self.node {
+            node.reserve(bytes).inspect_err(|_| {
+                self.used.fetch_sub(bytes, Ordering::Relaxed);
+            })?;
+        }
+        self.peak.fetch_max(before + bytes, Ordering::Relaxed);
+        Ok(())
     }
 
     fn release(&self, bytes: u64) {
@@ -155,6 +189,21 @@ mod tests {
         assert_eq!((container.used(), node.used()), (2 * PAGE as u64, 2 * PAGE as u64));
         drop(two);
         assert_eq!((container.used(), node.used()), (0, 0));
+    }
+
+    #[test]
+    fn a_limit_can_be_changed_but_not_below_what_is_held() {
+        let container = Memory::of_container(Some(PAGE as u64), &Memory::of_node(u64::MAX));
+        let mut store = Reservation::new(container.clone());
+        assert!(store.memory_growing(0, 2 * PAGE, None).is_err());
+        container.resize(Some(2 * PAGE as u64)).unwrap();
+        assert!(store.memory_growing(0, 2 * PAGE, None).unwrap());
+        assert_eq!(container.resize(Some(PAGE as u64)), Err(BelowUse { held: 2 * PAGE as u64 }));
+        assert!(store.memory_growing(2 * PAGE, 3 * PAGE, None).is_err(), "the limit is still two pages");
+        container.resize(None).unwrap();
+        assert!(store.memory_growing(2 * PAGE, 3 * PAGE, None).unwrap());
+        drop(store);
+        assert_eq!((container.used(), container.peak()), (0, 3 * PAGE as u64));
     }
 
     #[test]

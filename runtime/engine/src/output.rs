@@ -9,6 +9,8 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use crate::bounds::CHUNK;
+
 /// Which of its two streams a container wrote to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stream {
@@ -38,9 +40,6 @@ pub(crate) struct Pipe {
     pub(crate) stream: Stream,
     pub(crate) terminal: bool,
 }
-
-/// How much a guest may hand over in one call, so that one write never holds its thread for long.
-const CHUNK: usize = 64 * 1024;
 
 impl StdoutStream for Pipe {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {

@@ -2,9 +2,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::EngineWeak;
+
+use crate::cpu::Turns;
 
 /// One tick of the epoch clock: the longest time that a guest keeps a thread while others wait.
 ///
@@ -15,7 +17,8 @@ pub(crate) const TICK: Duration = Duration::from_millis(1);
 /// Ticks without any guest at work after which the clock stops.
 const QUIET_TICKS: u32 = 100;
 
-/// Advances the engine's epoch once per [`TICK`] while guests run, and sleeps otherwise. It ends with its engine.
+/// Advances the engine's epoch once per [`TICK`] while guests run, and sleeps otherwise; also gives turns to guests whose
+/// wait for their limit is over. It ends with its engine.
 pub(crate) struct Ticker {
     /// Polls of guests that are going on now.
     running: AtomicUsize,
@@ -27,12 +30,12 @@ pub(crate) struct Ticker {
 }
 
 impl Ticker {
-    pub(crate) fn start(engine: wasmtime::Engine) -> io::Result<Arc<Ticker>> {
+    pub(crate) fn start(engine: wasmtime::Engine, turns: Arc<Turns>) -> io::Result<Arc<Ticker>> {
         let engine = engine.weak();
         let (sender, receiver) = std::sync::mpsc::channel::<std::sync::Weak<Ticker>>();
         let thread = thread::Builder::new().name("epoch".into()).spawn(move || {
             if let Ok(ticker) = receiver.recv() {
-                tick(&engine, &ticker);
+                tick(&engine, &ticker, &turns);
             }
         })?;
         let ticker = Arc::new(Ticker {
@@ -51,6 +54,13 @@ impl Ticker {
         let _running = Running::begin(self);
         poll()
     }
+
+    /// Has the clock look anew when it is needed next, if it stands still.
+    pub(crate) fn rouse(&self) {
+        if self.stopped.load(Ordering::SeqCst) && self.stopped.swap(false, Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+    }
 }
 
 impl Drop for Ticker {
@@ -66,9 +76,7 @@ impl<'a> Running<'a> {
     fn begin(ticker: &'a Ticker) -> Self {
         ticker.running.fetch_add(1, Ordering::SeqCst);
         ticker.active.store(true, Ordering::Relaxed);
-        if ticker.stopped.load(Ordering::SeqCst) && ticker.stopped.swap(false, Ordering::SeqCst) {
-            ticker.thread.unpark();
-        }
+        ticker.rouse();
         Running(ticker)
     }
 }
@@ -79,9 +87,10 @@ impl Drop for Running<'_> {
     }
 }
 
-fn tick(engine: &EngineWeak, ticker: &std::sync::Weak<Ticker>) {
+fn tick(engine: &EngineWeak, ticker: &std::sync::Weak<Ticker>, turns: &Turns) {
     let mut quiet = 0;
     while let Some(engine) = engine.upgrade() {
+        turns.call();
         let stopped = {
             let Some(ticker) = ticker.upgrade() else { return };
             let busy = ticker.running.load(Ordering::SeqCst) > 0 || ticker.active.swap(false, Ordering::Relaxed);
@@ -90,13 +99,21 @@ fn tick(engine: &EngineWeak, ticker: &std::sync::Weak<Ticker>) {
         };
         if stopped {
             drop(engine);
-            thread::park();
+            sleep_until(turns.call());
             quiet = 0;
         } else {
             engine.increment_epoch();
             drop(engine);
             thread::sleep(TICK);
         }
+    }
+}
+
+/// Sleeps until then, or until the thread is unparked.
+fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => thread::park_timeout(moment.saturating_duration_since(Instant::now())),
+        None => thread::park(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! What is decided is pure: [`plan`] says what to do next, [`status`] what to report, both from the Pod and what was
 //! observed of its containers. A [`worker`] does it, and the [`manager`] gives every Pod its worker.
 
+mod amounts;
 mod backoff;
 mod context;
 mod ending;
@@ -33,7 +34,7 @@ mod worker;
 pub(crate) use context::Context;
 pub(crate) use events::{EventWriter, Recorder};
 pub(crate) use manager::run;
-pub(crate) use table::{PodTable, PodView};
+pub(crate) use table::{ContainerBrief, PodTable, PodView};
 
 #[cfg(test)]
 mod tests;

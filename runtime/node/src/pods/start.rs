@@ -13,11 +13,10 @@ use super::events::Kind;
 use super::observed::NotStarted;
 use super::slot::Slot;
 use super::spec::{PodExt, http_ports};
-use super::{sources, unsupported};
+use super::{amounts, sources, unsupported};
 use crate::errors::said;
 use crate::images::{Image, ImageError};
 use crate::logs::LogWriter;
-use crate::quantity;
 use crate::runtime::{Container, ContainerSpec, Input};
 
 /// Lets one instance of an HTTP component answer several requests, one after the other.
@@ -140,8 +139,6 @@ impl Job {
     }
 
     fn spec(&self, container: &ContainerSpecOf, env: Vec<(String, String)>, log: Arc<LogWriter>) -> ContainerSpec {
-        let limits = container.resources.as_ref().and_then(|resources| resources.limits.as_ref());
-        let limit = |name: &str| limits.and_then(|limits| limits.get(name));
         let annotations = self.pod.metadata.annotations.as_ref();
         ContainerSpec {
             name: container.name.clone(),
@@ -149,8 +146,7 @@ impl Job {
             env,
             mounts: Vec::new(),
             working_dir: container.working_dir.clone().filter(|dir| !dir.is_empty()),
-            memory: limit("memory").and_then(quantity::units),
-            cpu_millis: limit("cpu").and_then(quantity::millis).and_then(|millis| millis.try_into().ok()),
+            limits: amounts::limits(container),
             http_reuse: annotations.and_then(|all| all.get(HTTP_REUSE)).is_some_and(|value| value == "true"),
             network: self.network.clone(),
             input: Input::default(),

@@ -14,7 +14,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{
-    Container, ContainerSpec, ExecError, ExecSpec, Exit, Input, Output, Process, Runtime, StartError, Stream, Usage,
+    Container, ContainerSpec, ExecError, ExecSpec, Exit, Input, Limits, Output, Process, Runtime, StartError, Stream,
+    Usage,
 };
 use crate::images::Image;
 
@@ -38,6 +39,7 @@ pub(crate) struct FakeContainer {
     pub(crate) env: Vec<(String, String)>,
     #[allow(dead_code, reason = "used by what lands next")]
     pub(crate) input: Input,
+    pub(crate) limits: Mutex<Limits>,
     pub(crate) output: Arc<dyn Output>,
     pub(crate) status: Arc<Mutex<StatusCode>>,
     http: bool,
@@ -87,6 +89,7 @@ impl Runtime for FakeRuntime {
                     args: spec.args,
                     env: spec.env,
                     input: spec.input,
+                    limits: Mutex::new(spec.limits),
                     output: spec.output,
                     status: Arc::new(Mutex::new(StatusCode::OK)),
                     exit: Arc::new(watch::Sender::new(None)),
@@ -98,6 +101,9 @@ impl Runtime for FakeRuntime {
         async move { result }.boxed()
     }
 }
+
+const USAGE: Usage =
+    Usage { cpu: Duration::from_millis(1500), memory_bytes: 65536, memory_peak_bytes: 2 * 65536, requests: 0 };
 
 impl Container for FakeContainer {
     fn exited(&self) -> BoxFuture<'static, Exit> {
@@ -134,8 +140,16 @@ impl Container for FakeContainer {
         async move { process.map(|process| Box::new(process) as Box<dyn Process>) }.boxed()
     }
 
+    fn resize(&self, limits: Limits) -> Result<(), String> {
+        if limits.memory.is_some_and(|memory| memory < USAGE.memory_bytes) {
+            return Err(format!("it holds {} bytes", USAGE.memory_bytes));
+        }
+        *self.limits.lock() = limits;
+        Ok(())
+    }
+
     fn usage(&self) -> Usage {
-        Usage { cpu: Duration::from_millis(1500), memory_bytes: 65536, requests: 0 }
+        USAGE
     }
 }
 

@@ -39,10 +39,8 @@ pub(crate) struct ContainerSpec {
     pub(crate) mounts: Vec<Mount>,
     /// Where its relative paths begin.
     pub(crate) working_dir: Option<String>,
-    /// Most bytes of memory that all its instances may hold together.
-    pub(crate) memory: Option<u64>,
-    /// Thousandths of a processor that all its instances may use together.
-    pub(crate) cpu_millis: Option<u32>,
+    /// What all its instances may use together.
+    pub(crate) limits: Limits,
     /// Whether one instance may answer several requests, one after the other.
     pub(crate) http_reuse: bool,
     /// The Pod's network.
@@ -53,6 +51,17 @@ pub(crate) struct ContainerSpec {
     pub(crate) terminal: bool,
     /// Takes what it prints.
     pub(crate) output: Arc<dyn Output>,
+}
+
+/// What a container may use; no limit where `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Most bytes of memory.
+    pub(crate) memory: Option<u64>,
+    /// Thousandths of a processor.
+    pub(crate) cpu_millis: Option<u32>,
+    /// Its share of the processors beside others, while there is not enough for all: what it requests, in thousandths.
+    pub(crate) cpu_weight: u32,
 }
 
 /// Takes what a container prints. It is called on the guest's own thread, so a slow one slows the guest.
@@ -89,6 +98,13 @@ pub(crate) trait Container: Send + Sync + 'static {
     /// Runs another program inside it, beside its own: with its files, network and environment, within its limits.
     #[allow(dead_code, reason = "used by what lands next")]
     fn exec(&self, spec: ExecSpec) -> BoxFuture<'static, Result<Box<dyn Process>, ExecError>>;
+
+    /// Gives it other limits while it runs.
+    ///
+    /// # Errors
+    /// It holds more than it would be allowed to, in words; then nothing was changed.
+    #[expect(dead_code, reason = "Pods are resized next")]
+    fn resize(&self, limits: Limits) -> Result<(), String>;
 
     /// What it has used so far.
     fn usage(&self) -> Usage;
@@ -157,8 +173,10 @@ pub(crate) struct Exit {
 pub(crate) struct Usage {
     /// Processor time since its start.
     pub(crate) cpu: Duration,
-    /// Memory that its instances hold now.
+    /// Memory that its instances hold now, in bytes.
     pub(crate) memory_bytes: u64,
+    /// The most that they held at once.
+    pub(crate) memory_peak_bytes: u64,
     /// Requests that it has been given.
     pub(crate) requests: u64,
 }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use carob_engine::{ContainerConfig, Engine, ExecConfig, Limits, Reason};
+use carob_engine::{ContainerConfig, Engine, ExecConfig, Reason};
 use carob_net::HttpService;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::programs::Programs;
-use super::{Container, ContainerSpec, ExecError, ExecSpec, Exit, Output, Process, Runtime, StartError, Stream, Usage};
+use super::{
+    Container, ContainerSpec, ExecError, ExecSpec, Exit, Limits, Output, Process, Runtime, StartError, Stream, Usage,
+};
 use crate::images::Image;
 
 /// The engine, and the programs it has compiled.
@@ -45,13 +47,18 @@ fn config(spec: ContainerSpec) -> ContainerConfig {
         env: spec.env,
         mounts: spec.mounts.into(),
         working_dir: spec.working_dir,
-        limits: Limits { memory: spec.memory, cpu_millis: spec.cpu_millis },
         input: spec.input,
         terminal: spec.terminal,
+        limits: limits(spec.limits),
         output: Arc::new(Printed(spec.output)),
         network: spec.network,
         http_reuse: spec.http_reuse,
     }
+}
+
+fn limits(limits: Limits) -> carob_engine::Limits {
+    let Limits { memory, cpu_millis, cpu_weight } = limits;
+    carob_engine::Limits { memory, cpu_millis, cpu_weight }
 }
 
 /// What the engine prints to, in the engine's words.
@@ -110,9 +117,13 @@ impl Container for WasmContainer {
         .boxed()
     }
 
+    fn resize(&self, wanted: Limits) -> Result<(), String> {
+        self.container.resize(limits(wanted)).map_err(|error| error.to_string())
+    }
+
     fn usage(&self) -> Usage {
-        let usage = self.container.usage();
-        Usage { cpu: usage.cpu, memory_bytes: usage.memory_bytes, requests: usage.requests }
+        let carob_engine::Usage { cpu, memory_bytes, memory_peak_bytes, requests } = self.container.usage();
+        Usage { cpu, memory_bytes, memory_peak_bytes, requests }
     }
 }
 

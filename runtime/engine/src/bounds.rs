@@ -1,0 +1,24 @@
+//! What a guest may hold of the host's memory beside its own, which `limits.memory` counts. No guest can change these.
+//!
+//! | what | bound | for |
+//! |---|---|---|
+//! | resources of the host: streams, bodies, headers, descriptors, sockets | [`RESOURCES`] | an instance |
+//! | bytes of one set of HTTP headers | [`HEADER_BYTES`] | a resource |
+//! | bytes that one call hands over | [`CALL_BYTES`] | a call |
+//! | bytes that one write to an output takes | [`CHUNK`] | a call |
+//! | live instances, requests that wait, requests at once in an instance | [`HttpLimits`](crate::HttpLimits) | a container |
+//! | open files, programs beside the container's own | [`EngineConfig`](crate::EngineConfig) | a container |
+//! | bytes that a connection holds in each direction | [`Buffers`](carob_net::Buffers) | a connection |
+//! | sockets, and the bytes in all their buffers | the Pod's [`Network`](carob_net::Network) | a Pod |
+
+/// Ten times what a busy server holds.
+pub(crate) const RESOURCES: usize = 10_000;
+
+/// Twice what most servers take of headers.
+pub(crate) const HEADER_BYTES: usize = 32 * 1024;
+
+/// Lists and strings of one call are copied to the host at once; streams come in pieces that are far smaller.
+pub(crate) const CALL_BYTES: usize = 16 << 20;
+
+/// One write never holds its thread for long.
+pub(crate) const CHUNK: usize = 64 * 1024;
