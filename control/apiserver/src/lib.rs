@@ -29,6 +29,7 @@ mod request;
 mod server;
 mod status;
 mod tokens;
+mod usage;
 mod verbs;
 
 pub use access::{AllowAuthenticated, Attributes, Authorizer, Decision, Identity};

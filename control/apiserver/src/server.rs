@@ -12,6 +12,7 @@ use crate::{
     kubelet::Relays,
     metrics::Metrics,
     registry::Registry,
+    usage::Scraper,
 };
 
 /// The Kubernetes API over a store. Clones are the same server, which ends when the last of them is dropped.
@@ -24,6 +25,7 @@ struct Inner {
     registry: Arc<Registry>,
     applied: Applied,
     metrics: Metrics,
+    scraper: Scraper,
     ending: CancellationToken,
     relays: Relays,
     /// What goes on without being asked; ends with the server.
@@ -56,9 +58,19 @@ impl ApiServer {
         let mut tasks = JoinSet::new();
         tasks.spawn(follow(store.clone(), registry.clone(), applied.clone()));
         tasks.spawn(expire(store.clone(), registry.clone()));
-        let (metrics, ending) = (Metrics::new(), CancellationToken::new());
-        let relays = Relays::default();
-        let api = Self(Arc::new(Inner { store, config, registry, applied, metrics, ending, relays, _tasks: tasks }));
+        let (metrics, scraper, ending) = (Metrics::new(), Scraper::default(), CancellationToken::new());
+        let inner = Inner {
+            store,
+            config,
+            registry,
+            applied,
+            metrics,
+            scraper,
+            ending,
+            relays: Relays::default(),
+            _tasks: tasks,
+        };
+        let api = Self(Arc::new(inner));
         bootstrap::write(&api).await?;
         Ok(api)
     }
@@ -107,5 +119,9 @@ impl ApiServer {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn scraper(&self) -> &Scraper {
+        &self.0.scraper
     }
 }

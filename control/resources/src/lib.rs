@@ -37,6 +37,7 @@ mod serviceaccounts;
 mod services;
 mod strategy;
 pub mod table;
+mod usage;
 mod workload;
 
 pub use all::all;
@@ -44,3 +45,4 @@ pub use cause::Cause;
 pub use path::Path;
 pub use resource::{Resource, Review, Scope, Subresource};
 pub use strategy::{Column, NameGrammar, Strategy};
+pub use usage::computed;

@@ -13,7 +13,7 @@ use crate::{
     registry::subresource_name,
     request::{Address, Form, Query, Target},
     status::Status,
-    tokens,
+    tokens, usage,
     verbs::{self, Call},
 };
 
@@ -64,6 +64,10 @@ async fn objects(
     request: Request<Body>,
     identity: Identity,
 ) -> Result<Response, Status> {
+    if let Some(resource) = usage::find(&address) {
+        let verb = address.verb(request.method(), &query).ok_or_else(Status::method_not_allowed)?;
+        return usage::answer(usage::Read { api, resource, address, verb, query }, request.headers()).await;
+    }
     let served = api.registry().find(&address)?;
     let verb = address.verb(request.method(), &query).ok_or_else(Status::method_not_allowed)?;
     let (mut parts, body) = request.into_parts();
@@ -88,6 +92,9 @@ fn counted_as(api: &ApiServer, target: &Target, method: &Method, query: &Query) 
     let nameless = |verb| Kind { verb, group: "", resource: "", subresource: "" };
     let Target::Resource(address) = target else { return nameless("other") };
     let verb = address.verb(method, query).unwrap_or("other");
+    if let Some(resource) = usage::find(address) {
+        return Kind { verb, group: resource.group, resource: resource.plural, subresource: "" };
+    }
     let Ok(served) = api.registry().find(address) else { return nameless(verb) };
     let subresource = served.subresource(&address.subresource).map(subresource_name).unwrap_or_default();
     Kind { verb, group: served.resource.group, resource: served.resource.plural, subresource }
