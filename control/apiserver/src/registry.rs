@@ -94,6 +94,7 @@ pub(crate) fn subresource_name(subresource: &Subresource) -> &'static str {
         Subresource::Attach => "attach",
         Subresource::PortForward => "portforward",
         Subresource::Token => "token",
+        Subresource::Resize => "resize",
     }
 }
 

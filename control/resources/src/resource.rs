@@ -41,6 +41,8 @@ pub enum Subresource {
     PortForward,
     /// `/token` of a ServiceAccount.
     Token,
+    /// `/resize` of a Pod: writes touch only the resources of its containers.
+    Resize,
 }
 
 /// A question that is answered in the status of what was posted. Nothing of it is kept.

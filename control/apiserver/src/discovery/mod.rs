@@ -19,7 +19,8 @@ pub(crate) const VERSION: &str = "v1.37.0+carob";
 
 /// Answers one of the discovery paths.
 pub(crate) fn answer(api: &ApiServer, level: &Discovery, headers: &HeaderMap) -> Result<Response, Status> {
-    let resources: Vec<&'static Resource> = api.registry().iter().map(|served| served.resource).collect();
+    let stored = api.registry().iter().map(|served| served.resource);
+    let resources: Vec<&'static Resource> = stored.chain(carob_resources::computed()).collect();
     if let Some(version) = aggregated_version(headers) {
         match level {
             Discovery::Core => return Ok(aggregated_response(&resources, version, true)),
@@ -107,13 +108,17 @@ fn verbs(resource: &Resource) -> Vec<&'static str> {
     if resource.strategy.review().is_some() {
         return vec!["create"];
     }
+    // What is stored nowhere can only be read.
+    if resource.storage.is_empty() {
+        return vec!["get", "list"];
+    }
     let all = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     all.into_iter().filter(|verb| *verb != "deletecollection" || resource.kind != "Namespace").collect()
 }
 
 fn subresource_verbs(subresource: &Subresource) -> &'static [&'static str] {
     match subresource {
-        Subresource::Status | Subresource::EphemeralContainers | Subresource::Scale { .. } => {
+        Subresource::Status | Subresource::EphemeralContainers | Subresource::Resize | Subresource::Scale { .. } => {
             &["get", "patch", "update"]
         }
         Subresource::Finalize => &["update"],
@@ -133,9 +138,11 @@ fn subresource_kind(resource: &Resource, subresource: &Subresource) -> (&'static
         Subresource::Attach => ("", "v1", "PodAttachOptions"),
         Subresource::PortForward => ("", "v1", "PodPortForwardOptions"),
         Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest"),
-        Subresource::Status | Subresource::Finalize | Subresource::EphemeralContainers | Subresource::Log => {
-            (resource.group, resource.version, resource.kind)
-        }
+        Subresource::Status
+        | Subresource::Finalize
+        | Subresource::EphemeralContainers
+        | Subresource::Resize
+        | Subresource::Log => (resource.group, resource.version, resource.kind),
     }
 }
 

@@ -62,9 +62,13 @@ pub(crate) async fn answer(call: Call, body: Body, upgrade: Option<OnUpgrade>) -
         (Subresource::Status, "get") => get::get(&call).await,
         (Subresource::Status, "update") => update::update(&call, Part::Status, body).await,
         (Subresource::Status, "patch") => patch::patch(&call, Part::Status, body).await,
-        (Subresource::EphemeralContainers, "get") => get::get(&call).await,
-        (Subresource::EphemeralContainers, "update") => update::update(&call, Part::Of(*subresource), body).await,
-        (Subresource::EphemeralContainers, "patch") => patch::patch(&call, Part::Of(*subresource), body).await,
+        (Subresource::EphemeralContainers | Subresource::Resize, "get") => get::get(&call).await,
+        (Subresource::EphemeralContainers | Subresource::Resize, "update") => {
+            update::update(&call, Part::Of(*subresource), body).await
+        }
+        (Subresource::EphemeralContainers | Subresource::Resize, "patch") => {
+            patch::patch(&call, Part::Of(*subresource), body).await
+        }
         (Subresource::Finalize, "update") => update::update(&call, Part::Finalizers, body).await,
         (Subresource::Scale { .. }, "get" | "update" | "patch") => scale::answer(&call, subresource, body).await,
         (Subresource::Binding, "create") => binding::create(&call, body).await,

@@ -3,6 +3,7 @@
 mod admission;
 mod ephemeral;
 mod print;
+mod resize;
 mod update;
 
 use crate::cause::Causes;
@@ -32,6 +33,7 @@ pub(crate) const PODS: Resource = Resource {
         Subresource::Exec,
         Subresource::Attach,
         Subresource::PortForward,
+        Subresource::Resize,
     ],
     storage: "pods",
     strategy: &Pods,
@@ -47,6 +49,7 @@ impl Strategy for Pods {
         let Some(spec) = section(pod, "spec") else { return };
         default_spec(spec);
         default_requests(spec);
+        resize::default_policies(spec);
         fill(spec, "enableServiceLinks", true);
     }
 
@@ -96,6 +99,9 @@ impl Strategy for Pods {
     }
 
     fn prepare_part(&self, part: Subresource, new: &mut Value, old: &Value) {
+        if part == Subresource::Resize {
+            return resize::prepare(new, old);
+        }
         let wanted = std::mem::replace(new, old.clone());
         if part == Subresource::EphemeralContainers {
             ephemeral::take_over(new, &wanted);
@@ -105,6 +111,7 @@ impl Strategy for Pods {
     fn validate_part(&self, part: Subresource, new: &Value, old: &Value) -> Vec<Cause> {
         match part {
             Subresource::EphemeralContainers => ephemeral::validate_update(new, old),
+            Subresource::Resize => resize::validate(new, old),
             _ => Vec::new(),
         }
     }
