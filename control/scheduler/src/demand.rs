@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use carob_reconcile::{ObjectKey, controller_of};
-use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
 
 use crate::resources::{Resources, requests, requests_for_score};
 
@@ -37,12 +37,12 @@ impl HostPort {
 
 impl Demand {
     pub(crate) fn of(pod: &Pod) -> Self {
-        let none = PodSpec::default();
-        let spec = pod.spec.as_ref().unwrap_or(&none);
+        let (no_spec, no_status) = (PodSpec::default(), PodStatus::default());
+        let (spec, status) = (pod.spec.as_ref().unwrap_or(&no_spec), pod.status.as_ref().unwrap_or(&no_status));
         Self {
             key: ObjectKey::of(&pod.metadata),
             uid: pod.metadata.uid.clone().unwrap_or_default(),
-            requests: requests(spec),
+            requests: requests(spec, status),
             requests_for_score: requests_for_score(spec),
             host_ports: host_ports(spec),
             siblings: controller_of(&pod.metadata).map(|owner| owner.uid.clone()),

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Container, PodSpec};
+use k8s_openapi::api::core::v1::{Container, PodSpec, PodStatus, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::quantity::{thousandths, units};
@@ -57,13 +57,44 @@ impl Resources {
     }
 }
 
-/// What a Pod asks for: the sum of its containers, or the most that it needs while it initialises if that is more.
+/// What a Pod takes: the sum of its containers, or the most that it needs while it initialises if that is more.
 /// Init containers that keep running (restartPolicy Always) count with the containers and with every init container
 /// after them.
-pub(crate) fn requests(spec: &PodSpec) -> Resources {
+///
+/// A container that is being resized takes what it asks for or what its node has given it, whichever is more; what its
+/// node can never give it does not count.
+pub(crate) fn requests(spec: &PodSpec, status: &PodStatus) -> Resources {
+    let infeasible = is_infeasible(status);
     total(spec, |container| {
-        Resources::from_list(container.resources.as_ref().and_then(|resources| resources.requests.as_ref()))
+        let held = held(status, &container.name);
+        if infeasible && held != Resources::default() {
+            return held;
+        }
+        let mut taken = from_requirements(container.resources.as_ref());
+        taken.maximum(&held);
+        taken
     })
+}
+
+fn from_requirements(requirements: Option<&ResourceRequirements>) -> Resources {
+    Resources::from_list(requirements.and_then(|resources| resources.requests.as_ref()))
+}
+
+/// What the node has given a container.
+fn held(status: &PodStatus, container: &str) -> Resources {
+    let mut all = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let Some(status) = all.find(|status| status.name == container) else { return Resources::default() };
+    let mut held = Resources::from_list(status.allocated_resources.as_ref());
+    held.maximum(&from_requirements(status.resources.as_ref()));
+    held
+}
+
+fn is_infeasible(status: &PodStatus) -> bool {
+    status
+        .conditions
+        .iter()
+        .flatten()
+        .any(|condition| condition.type_ == "PodResizePending" && condition.reason.as_deref() == Some("Infeasible"))
 }
 
 /// The same for scoring, where a container that asks for nothing counts as a small one: else all would land on one
@@ -110,7 +141,7 @@ fn initialising(spec: &PodSpec, of: impl Fn(&Container) -> Resources) -> (Resour
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::ResourceRequirements;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -141,14 +172,41 @@ mod tests {
                 ),
                 ..Default::default()
             };
-            assert_eq!(requests(&spec).cpu, expected, "{containers:?} {init:?}");
+            assert_eq!(requests(&spec, &PodStatus::default()).cpu, expected, "{containers:?} {init:?}");
         }
+    }
+
+    #[test]
+    fn a_container_that_is_resized_takes_the_larger_of_both() {
+        let pending = |reason: &str| json!([{ "type": "PodResizePending", "status": "True", "reason": reason }]);
+        let cases: [(Value, i64); 5] = [
+            (json!({}), 200),
+            (json!({ "containerStatuses": [status("100m", "100m")] }), 200),
+            (json!({ "containerStatuses": [status("100m", "300m")] }), 300),
+            (json!({ "containerStatuses": [status("100m", "100m")], "conditions": pending("Deferred") }), 200),
+            (json!({ "containerStatuses": [status("100m", "100m")], "conditions": pending("Infeasible") }), 100),
+        ];
+        let spec = PodSpec {
+            containers: vec![Container { name: "a".into(), ..container("200m", None) }],
+            ..Default::default()
+        };
+        for (status, expected) in cases {
+            let found = requests(&spec, &serde_json::from_value(status.clone()).unwrap()).cpu;
+            assert_eq!(found, expected, "{status}");
+        }
+    }
+
+    fn status(allocated: &str, actual: &str) -> Value {
+        json!({
+            "name": "a", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+            "allocatedResources": { "cpu": allocated }, "resources": { "requests": { "cpu": actual } },
+        })
     }
 
     #[test]
     fn nothing_asked_for_counts_as_little_in_the_score_only() {
         let spec = PodSpec { containers: vec![Container::default()], ..Default::default() };
-        assert_eq!(requests(&spec), Resources::default());
+        assert_eq!(requests(&spec, &PodStatus::default()), Resources::default());
         assert_eq!(requests_for_score(&spec).cpu, DEFAULT_CPU_FOR_SCORE);
     }
 }
