@@ -1,6 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use carob_node::Thresholds;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -72,6 +73,10 @@ pub(crate) struct UpOptions {
     /// The host address on which node ports are served
     #[arg(long, default_value = "127.0.0.1", value_name = "IP")]
     pub(crate) node_port_address: IpAddr,
+    /// How little may be left of the machine before the node evicts Pods, such as
+    /// `memory.available<500Mi,nodefs.available<5%` [default: as the kubelet's]
+    #[arg(long, value_name = "THRESHOLDS")]
+    pub(crate) eviction_hard: Option<Thresholds>,
     /// Also load the samples' images and run `hello-http`, at node port 30080
     #[arg(long)]
     pub(crate) samples: bool,

@@ -120,16 +120,17 @@ async fn start(options: &UpOptions, data: &DataDir, parts: &mut Parts) -> anyhow
 
     let endpoints = HttpEndpoints::default();
     let node_name = data.node_name()?;
-    let engine = Engine::new(EngineConfig::new(data.node().join("compiled"))).context("cannot start wasmtime")?;
+    let mut config = EngineConfig::new(data.node().join("compiled"));
+    // The rest is for everything else in this process.
+    config.memory = Some(carob_node::machine_memory() / 5 * 4);
+    let engine = Engine::new(config).context("cannot start wasmtime")?;
     let images = image::open(data)?;
     let identity = Identity::user(format!("system:node:{node_name}")).group("system:nodes");
-    let node = Node::new(
-        client(identity.clone()),
-        engine,
-        Arc::new(Unplugged),
-        endpoints.clone(),
-        NodeConfig::new(&node_name, data.node(), images.clone(), address::reachable(listen).ip()),
-    );
+    let mut config = NodeConfig::new(&node_name, data.node(), images.clone(), address::reachable(listen).ip());
+    if let Some(thresholds) = &options.eviction_hard {
+        config.eviction_hard = thresholds.clone();
+    }
+    let node = Node::new(client(identity.clone()), engine, Arc::new(Unplugged), endpoints.clone(), config);
     dialer.serve(node.kubelet_api());
     parts.start("node", |stop| async move { node.run(stop).await });
 

@@ -19,16 +19,21 @@
 mod api;
 mod clock;
 mod errors;
+mod eviction;
 pub mod images;
 mod ip;
 mod logs;
+mod machine;
 mod node;
 mod pods;
 mod quantity;
 mod registration;
 mod runtime;
+mod stats;
 
+pub use eviction::{Thresholds, ThresholdsError};
 pub use ip::{Cidr, CidrError};
+pub use machine::machine_memory;
 pub use node::{Node, NodeConfig};
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use carob_engine::Engine;
@@ -15,12 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Shown};
 use crate::clock::Clock;
+use crate::eviction::{Evictor, Hysteresis, Pressure, Thresholds};
 use crate::images::{self, ImageStore};
 use crate::ip::{Cidr, PodIps};
 use crate::logs::{LogHub, PodDirs};
+use crate::machine::Machine;
 use crate::pods::{self, Context, EventWriter, PodTable, Recorder};
-use crate::registration::{Machine, NodeFacts, allocatable, keep_lease, keep_node};
+use crate::registration::{NodeFacts, allocatable, keep_lease, keep_node};
 use crate::runtime::{Runtime, WasmRuntime};
+use crate::stats::{self, Samples};
 
 /// How a node is named and what it may use.
 #[derive(Clone)]
@@ -38,6 +42,10 @@ pub struct NodeConfig {
     /// Most Pods that the node takes. An HTTP Pod that idles holds no instance and costs its metadata, so that this is
     /// far above a kubelet's 110.
     pub max_pods: u32,
+    /// How little may be left of memory and disk before the node says so and evicts Pods.
+    pub eviction_hard: Thresholds,
+    /// How long the node goes on saying that it is short of something after it was.
+    pub eviction_pressure_transition: Duration,
     /// Reported as the version of the kubelet.
     pub kubelet_version: String,
     /// Reported as the port of the kubelet's API; 0 where there is no listener.
@@ -61,6 +69,8 @@ impl NodeConfig {
             address,
             pod_cidr: Cidr::DEFAULT,
             max_pods: 10_000,
+            eviction_hard: Thresholds::default(),
+            eviction_pressure_transition: Duration::from_secs(300),
             kubelet_version: concat!("v1.37.0+carob-", env!("CARGO_PKG_VERSION")).to_owned(),
             kubelet_port: 0,
             labels: BTreeMap::new(),
@@ -73,6 +83,7 @@ pub struct Node {
     context: Arc<Context>,
     config: NodeConfig,
     machine: Machine,
+    samples: Samples,
     events: Mutex<Option<EventWriter>>,
     image_news: watch::Sender<()>,
 }
@@ -116,10 +127,11 @@ impl Node {
             table: PodTable::default(),
             node_name: config.name.clone(),
             host_ip: config.address,
-            allocatable: allocatable(&machine, config.max_pods),
+            allocatable: allocatable(&machine, &config.eviction_hard, config.max_pods),
         };
         let events = Mutex::new(Some(events));
-        Node { context: Arc::new(context), config, machine, events, image_news: news_sender }
+        let samples = Samples::default();
+        Node { context: Arc::new(context), config, machine, samples, events, image_news: news_sender }
     }
 
     /// Runs the node until `shutdown`, or until the future is dropped; then every container of it has ended.
@@ -129,10 +141,18 @@ impl Node {
         let events = self.events.lock().take();
         let images = self.context.images.clone();
         let facts = self.facts();
+        let (evictor, pressure) = self.evictor();
         let parts = async {
             tokio::join!(
                 pods::run(self.context.clone()),
-                keep_node(self.context.client.clone(), facts, self.config.data_dir.clone(), images.clone()),
+                keep_node(self.context.client.clone(), facts, pressure, images.clone()),
+                evictor.run(),
+                stats::keep(
+                    self.samples.clone(),
+                    self.context.table.clone(),
+                    self.config.data_dir.clone(),
+                    self.context.clock
+                ),
                 keep_lease(self.context.client.clone(), self.config.name.clone()),
                 images::news::tell(images.clone(), self.image_news.clone()),
                 async {
@@ -156,7 +176,21 @@ impl Node {
             logs: self.context.logs.clone(),
             dirs: self.context.dirs.clone(),
             data_dir: self.config.data_dir.clone(),
+            samples: self.samples.clone(),
+            started: self.context.clock.now(),
         })
+    }
+
+    fn evictor(&self) -> (Evictor, watch::Receiver<Pressure>) {
+        let (sender, pressure) = watch::channel(Pressure::default());
+        let evictor = Evictor {
+            clock: self.context.clock,
+            data_dir: self.config.data_dir.clone(),
+            thresholds: self.config.eviction_hard.clone(),
+            hysteresis: Hysteresis::new(self.config.eviction_pressure_transition),
+            pressure: sender,
+        };
+        (evictor, pressure)
     }
 
     fn facts(&self) -> NodeFacts {
@@ -169,6 +203,7 @@ impl Node {
             max_pods: config.max_pods,
             kubelet_version: config.kubelet_version,
             kubelet_port: config.kubelet_port,
+            allocatable: self.context.allocatable.clone(),
             machine: self.machine.clone(),
         }
     }

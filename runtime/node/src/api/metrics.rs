@@ -1,4 +1,4 @@
-//! `/metrics/resource`: what containers use, in Prometheus' text format and the kubelet's names.
+//! `/metrics/resource`: what the node and its Pods use, in Prometheus' text format and the kubelet's names.
 
 use std::fmt::Write;
 
@@ -7,55 +7,107 @@ use axum::http::header;
 use axum::response::IntoResponse;
 
 use super::{Shown, stats};
-use crate::registration::resident_bytes;
+use crate::machine::MachineUse;
 use crate::runtime::Usage;
+use crate::stats::started_at;
 
 struct Sample {
     labels: String,
+    value: f64,
+}
+
+/// What is told of one container or Pod.
+struct Told {
+    labels: String,
     usage: Usage,
+    started: Option<f64>,
 }
 
 pub(super) async fn resource(State(shown): State<Shown>) -> impl IntoResponse {
-    let mut containers = Vec::new();
-    let mut pods = Vec::new();
+    let (containers, pods) = told(&shown);
+    let machine = MachineUse::read(&shown.data_dir);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text(&containers, &pods, &machine))
+}
+
+fn told(shown: &Shown) -> (Vec<Told>, Vec<Told>) {
+    let (mut containers, mut pods) = (Vec::new(), Vec::new());
     for view in shown.table.all() {
         let meta = &view.pod.metadata;
         let (pod, namespace) = (meta.name.as_deref().unwrap_or(""), meta.namespace.as_deref().unwrap_or(""));
+        let own = format!("namespace=\"{namespace}\",pod=\"{pod}\"");
         let mut total = Usage::default();
-        for (name, usage) in stats::running(&view) {
+        for (brief, usage) in stats::running(&view) {
             total.cpu += usage.cpu;
             total.memory_bytes += usage.memory_bytes;
-            let labels = format!("container=\"{name}\",namespace=\"{namespace}\",pod=\"{pod}\"");
-            containers.push(Sample { labels, usage });
+            let started = started_at(&view.pod, &brief.name).map(|time| time.as_millisecond() as f64 / 1000.0);
+            containers.push(Told { labels: format!("container=\"{}\",{own}", brief.name), usage, started });
         }
-        pods.push(Sample { labels: format!("namespace=\"{namespace}\",pod=\"{pod}\""), usage: total });
+        pods.push(Told { labels: own, usage: total, started: None });
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text(&containers, &pods))
+    (containers, pods)
 }
 
-fn text(containers: &[Sample], pods: &[Sample]) -> String {
+fn text(containers: &[Told], pods: &[Told], machine: &MachineUse) -> String {
     let mut out = String::new();
-    family(&mut out, "container_cpu_usage_seconds_total", "counter", containers, cpu);
-    family(&mut out, "container_memory_working_set_bytes", "gauge", containers, memory);
-    family(&mut out, "pod_cpu_usage_seconds_total", "counter", pods, cpu);
-    family(&mut out, "pod_memory_working_set_bytes", "gauge", pods, memory);
-    // Writing to a String cannot fail.
-    let _ = writeln!(out, "# TYPE node_memory_working_set_bytes gauge");
-    let _ = writeln!(out, "node_memory_working_set_bytes {}", resident_bytes());
+    let cpu = |told: &Told| Some(told.usage.cpu.as_secs_f64());
+    let memory = |told: &Told| Some(told.usage.memory_bytes as f64);
+    family(&mut out, &CONTAINER_CPU, &samples(containers, cpu));
+    family(&mut out, &CONTAINER_REQUESTS, &samples(containers, |told| Some(told.usage.requests as f64)));
+    family(&mut out, &CONTAINER_MEMORY, &samples(containers, memory));
+    family(&mut out, &CONTAINER_START, &samples(containers, |told| told.started));
+    family(&mut out, &NODE_CPU, &whole(machine.cpu.map(|cpu| cpu.as_secs_f64())));
+    family(&mut out, &NODE_MEMORY, &whole(machine.memory.map(|memory| memory.used() as f64)));
+    family(&mut out, &POD_CPU, &samples(pods, cpu));
+    family(&mut out, &POD_MEMORY, &samples(pods, memory));
+    // What cannot be read is left out above, and counts as an error here.
+    let failed = machine.cpu.is_none() || machine.memory.is_none();
+    family(&mut out, &SCRAPE_ERROR, &whole(Some(f64::from(u8::from(failed)))));
     out
 }
 
-fn family(out: &mut String, name: &str, kind: &str, samples: &[Sample], value: fn(&Usage) -> f64) {
-    let _ = writeln!(out, "# TYPE {name} {kind}");
-    for sample in samples {
-        let _ = writeln!(out, "{name}{{{}}} {}", sample.labels, value(&sample.usage));
+fn samples(told: &[Told], value: impl Fn(&Told) -> Option<f64>) -> Vec<Sample> {
+    told.iter().filter_map(|told| Some(Sample { labels: told.labels.clone(), value: value(told)? })).collect()
+}
+
+/// The one sample of something that is told of the node as a whole.
+fn whole(value: Option<f64>) -> Vec<Sample> {
+    value.map(|value| Sample { labels: String::new(), value }).into_iter().collect()
+}
+
+/// A family of samples: its name, its type and what it says.
+type Family = (&'static str, &'static str, &'static str);
+
+const CONTAINER_CPU: Family = (
+    "container_cpu_usage_seconds_total",
+    "counter",
+    "[STABLE] Cumulative cpu time consumed by the container in core-seconds",
+);
+const CONTAINER_REQUESTS: Family =
+    ("container_http_requests_total", "counter", "HTTP requests that were handed to the container");
+const CONTAINER_MEMORY: Family =
+    ("container_memory_working_set_bytes", "gauge", "[STABLE] Current working set of the container in bytes");
+const CONTAINER_START: Family =
+    ("container_start_time_seconds", "gauge", "[STABLE] Start time of the container since unix epoch in seconds");
+const NODE_CPU: Family =
+    ("node_cpu_usage_seconds_total", "counter", "[STABLE] Cumulative cpu time consumed by the node in core-seconds");
+const NODE_MEMORY: Family =
+    ("node_memory_working_set_bytes", "gauge", "[STABLE] Current working set of the node in bytes");
+const POD_CPU: Family =
+    ("pod_cpu_usage_seconds_total", "counter", "[STABLE] Cumulative cpu time consumed by the pod in core-seconds");
+const POD_MEMORY: Family =
+    ("pod_memory_working_set_bytes", "gauge", "[STABLE] Current working set of the pod in bytes");
+const SCRAPE_ERROR: Family =
+    ("resource_scrape_error", "gauge", "[STABLE] 1 if there was an error while getting container metrics, 0 otherwise");
+
+/// Writes a family, unless it is empty. Names of Pods, namespaces and containers have nothing to escape.
+fn family(out: &mut String, (name, kind, help): &Family, samples: &[Sample]) {
+    if samples.is_empty() {
+        return;
     }
-}
-
-fn cpu(usage: &Usage) -> f64 {
-    usage.cpu.as_secs_f64()
-}
-
-fn memory(usage: &Usage) -> f64 {
-    usage.memory_bytes as f64
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    for Sample { labels, value } in samples {
+        let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+        let _ = writeln!(out, "{name}{braces} {value}");
+    }
 }

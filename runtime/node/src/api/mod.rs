@@ -12,11 +12,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 use crate::logs::{LogHub, PodDirs};
 use crate::pods::PodTable;
+use crate::stats::Samples;
 
 /// What the API shows.
 #[derive(Clone)]
@@ -26,6 +28,8 @@ pub(crate) struct Shown {
     pub(crate) logs: LogHub,
     pub(crate) dirs: PodDirs,
     pub(crate) data_dir: PathBuf,
+    pub(crate) samples: Samples,
+    pub(crate) started: Timestamp,
 }
 
 pub(crate) fn router(shown: Shown) -> Router {

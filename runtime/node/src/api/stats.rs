@@ -1,4 +1,6 @@
-//! `/stats/summary`: what containers use, as JSON.
+//! `/stats/summary`: what the node and its Pods use, as JSON (`k8s.io/kubelet/pkg/apis/stats/v1alpha1`).
+
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -6,40 +8,74 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Shown;
-use crate::pods::PodView;
-use crate::registration::resident_bytes;
+use crate::machine::{Disk, MachineUse, resident_bytes};
+use crate::pods::{ContainerBrief, PodView};
 use crate::runtime::Usage;
+use crate::stats::{Window, started_at};
 
 pub(super) async fn summary(State(shown): State<Shown>) -> Json<Value> {
     let now = Timestamp::now();
-    let pods: Vec<Value> = shown.table.all().iter().map(|view| pod(view, now)).collect();
-    Json(json!({
-        "node": {
-            "nodeName": &*shown.node_name,
-            "memory": {"time": now, "workingSetBytes": resident_bytes()},
-            "fs": file_system(&shown, now),
-        },
-        "pods": pods,
-    }))
+    let pods: Vec<Value> = shown.table.all().iter().map(|view| pod(&shown, view, now)).collect();
+    Json(json!({ "node": node(&shown, now), "pods": pods }))
 }
 
-fn pod(view: &PodView, now: Timestamp) -> Value {
-    let usages: Vec<_> = running(view).collect();
-    let containers: Vec<Value> = usages
-        .iter()
-        .map(|(name, usage)| json!({"name": name, "cpu": cpu(usage, now), "memory": memory(usage, now)}))
+fn node(shown: &Shown, now: Timestamp) -> Value {
+    let machine = MachineUse::read(&shown.data_dir);
+    json!({
+        "nodeName": &*shown.node_name,
+        "startTime": shown.started,
+        "cpu": cpu(machine.cpu.unwrap_or_default(), shown.samples.node(), now),
+        "memory": node_memory(&machine, now),
+        "fs": file_system(&machine, now),
+        "runtime": { "imageFs": file_system(&machine, now), "containerFs": file_system(&machine, now) },
+        "rlimit": machine.pids.map(|pids| json!({ "time": now, "maxpid": pids.capacity, "curproc": pids.used() })),
+    })
+}
+
+fn node_memory(machine: &MachineUse, now: Timestamp) -> Value {
+    machine.memory.map_or(Value::Null, |memory| {
+        json!({
+            "time": now, "availableBytes": memory.available, "usageBytes": memory.used(),
+            "workingSetBytes": memory.used(), "rssBytes": resident_bytes(),
+        })
+    })
+}
+
+fn file_system(machine: &MachineUse, now: Timestamp) -> Value {
+    machine.disk.map_or(Value::Null, |Disk { bytes, inodes }| {
+        json!({
+            "time": now, "capacityBytes": bytes.capacity, "availableBytes": bytes.available, "usedBytes": bytes.used(),
+            "inodes": inodes.capacity, "inodesFree": inodes.available, "inodesUsed": inodes.used(),
+        })
+    })
+}
+
+/// A container that runs.
+struct Running<'a> {
+    brief: &'a ContainerBrief,
+    usage: Usage,
+    window: Option<Window>,
+}
+
+fn pod(shown: &Shown, view: &PodView, now: Timestamp) -> Value {
+    let containers: Vec<Running> = running(view)
+        .map(|(brief, usage)| Running { brief, usage, window: shown.samples.container(view, brief) })
         .collect();
-    let total = usages.iter().fold(Usage::default(), |total, (_, usage)| Usage {
-        cpu: total.cpu + usage.cpu,
-        memory_bytes: total.memory_bytes + usage.memory_bytes,
-        requests: total.requests + usage.requests,
+    let total = containers.iter().fold(Usage::default(), |total, one| Usage {
+        cpu: total.cpu + one.usage.cpu,
+        memory_bytes: total.memory_bytes + one.usage.memory_bytes,
+        memory_peak_bytes: total.memory_peak_bytes + one.usage.memory_peak_bytes,
+        requests: total.requests + one.usage.requests,
     });
+    // Only once there is one of each container: a part would be no sum.
+    let windows: Option<Vec<Window>> = containers.iter().map(|one| one.window).collect();
+    let window = windows.and_then(|windows| windows.into_iter().reduce(Window::and));
     let meta = &view.pod.metadata;
     json!({
         "podRef": {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid},
         "startTime": view.pod.status.as_ref().and_then(|status| status.start_time.clone()),
-        "containers": containers,
-        "cpu": cpu(&total, now),
+        "containers": containers.iter().map(|one| container(view, one, now)).collect::<Vec<Value>>(),
+        "cpu": cpu(total.cpu, window, now),
         "memory": memory(&total, now),
         "network": network(view, now),
     })
@@ -53,23 +89,38 @@ fn network(view: &PodView, now: Timestamp) -> Value {
     })
 }
 
-/// The Pod's running containers, with what each has used.
-pub(super) fn running(view: &PodView) -> impl Iterator<Item = (&str, Usage)> {
-    view.containers.iter().filter_map(|brief| Some((brief.name.as_str(), brief.running.as_ref()?.usage())))
+fn container(view: &PodView, running: &Running, now: Timestamp) -> Value {
+    let Running { brief, usage, window } = running;
+    json!({
+        "name": brief.name,
+        "startTime": started_at(&view.pod, &brief.name),
+        "cpu": cpu(usage.cpu, *window, now),
+        "memory": memory(usage, now),
+        "userDefinedMetrics": [
+            {"name": "http_requests", "type": "cumulative", "units": "count", "time": now, "value": usage.requests},
+        ],
+    })
 }
 
-fn cpu(usage: &Usage, now: Timestamp) -> Value {
-    json!({"time": now, "usageCoreNanoSeconds": u64::try_from(usage.cpu.as_nanos()).unwrap_or(u64::MAX)})
+/// The Pod's running containers, with what each has used.
+pub(super) fn running(view: &PodView) -> impl Iterator<Item = (&ContainerBrief, Usage)> {
+    view.containers.iter().filter_map(|brief| Some((brief, brief.running.as_ref()?.usage())))
+}
+
+/// What was used until the end of the newest window, and how fast in it; before there is one, what was used until now.
+/// `windowSeconds` is ours: the kubelet leaves open how long its window is.
+fn cpu(used: Duration, window: Option<Window>, now: Timestamp) -> Value {
+    let nanos = |used: Duration| u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
+    let Some(Window { nano_cores, length, end, used }) = window else {
+        return json!({"time": now, "usageCoreNanoSeconds": nanos(used)});
+    };
+    json!({
+        "time": end, "usageCoreNanoSeconds": nanos(used), "usageNanoCores": nano_cores,
+        "windowSeconds": length.as_secs_f64(),
+    })
 }
 
 fn memory(usage: &Usage, now: Timestamp) -> Value {
-    json!({"time": now, "usageBytes": usage.memory_bytes, "workingSetBytes": usage.memory_bytes})
-}
-
-fn file_system(shown: &Shown, now: Timestamp) -> Value {
-    rustix::fs::statvfs(&shown.data_dir).map_or(Value::Null, |stat| {
-        let (capacity, available) = (stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize);
-        let used = capacity.saturating_sub(stat.f_bfree * stat.f_frsize);
-        json!({"time": now, "capacityBytes": capacity, "availableBytes": available, "usedBytes": used})
-    })
+    let bytes = usage.memory_bytes;
+    json!({"time": now, "usageBytes": bytes, "workingSetBytes": bytes, "rssBytes": bytes})
 }

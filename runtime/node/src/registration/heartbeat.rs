@@ -1,6 +1,5 @@
 //! Keeps the Node and its Lease fresh.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,10 +9,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Owne
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
+use tokio::sync::watch;
 
-use super::machine::Pressure;
 use super::object::NodeFacts;
 use crate::errors::said;
+use crate::eviction::Pressure;
 use crate::images::ImageStore;
 
 /// As the kubelet's `nodeLeaseDurationSeconds`, of which a quarter is the time between renewals.
@@ -26,17 +26,23 @@ const REPORT: Duration = Duration::from_secs(300);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Registers the node, then keeps its status true. Ends never.
-pub(crate) async fn keep_node(client: Client, facts: NodeFacts, data_dir: PathBuf, images: ImageStore) {
+pub(crate) async fn keep_node(
+    client: Client,
+    facts: NodeFacts,
+    mut pressure: watch::Receiver<Pressure>,
+    images: ImageStore,
+) {
     let nodes: Api<Node> = Api::all(client);
     let mut reported: Option<(NodeStatus, tokio::time::Instant)> = None;
     loop {
-        let pressure = Pressure::read(&data_dir);
+        let pressed = *pressure.borrow_and_update();
         let listed = images.list().unwrap_or_default().into_iter().map(|image| (image.name, image.size)).collect();
         let previous = reported.as_ref().map(|(status, _)| status);
-        let status = facts.status(pressure, listed, previous, Timestamp::now());
+        let status = facts.status(pressed, listed, previous, Timestamp::now());
         let fresh = reported.as_ref().is_some_and(|(before, at)| same(before, &status) && at.elapsed() < REPORT);
         if fresh {
-            tokio::time::sleep(LOOK).await;
+            // Pressure is told at once. Whoever tells it lives as long as the node.
+            let _ = tokio::time::timeout(LOOK, pressure.changed()).await;
             continue;
         }
         match register(&nodes, &facts, &status).await {

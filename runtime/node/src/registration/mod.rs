@@ -4,9 +4,7 @@
 //! changed, and every five minutes otherwise.
 
 mod heartbeat;
-mod machine;
 mod object;
 
 pub(crate) use heartbeat::{keep_lease, keep_node};
-pub(crate) use machine::{Machine, resident_bytes};
 pub(crate) use object::{NodeFacts, allocatable};

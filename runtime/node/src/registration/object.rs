@@ -11,8 +11,9 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
-use super::machine::{MEMORY_RESERVE, Machine, Pressure};
+use crate::eviction::{Condition, Pressure, Signal, Thresholds};
 use crate::ip::Cidr;
+use crate::machine::Machine;
 use crate::quantity::kibibytes;
 
 /// The Node reports no more images than this; the store may hold more.
@@ -28,12 +29,15 @@ pub(crate) struct NodeFacts {
     pub(crate) kubelet_version: String,
     pub(crate) kubelet_port: u16,
     pub(crate) machine: Machine,
+    /// What Pods may ask for.
+    pub(crate) allocatable: BTreeMap<String, Quantity>,
 }
 
-/// What Pods may ask for: all there is, but for what the kubelet keeps back by default.
-pub(crate) fn allocatable(machine: &Machine, max_pods: u32) -> BTreeMap<String, Quantity> {
-    let memory = machine.memory_bytes.saturating_sub(MEMORY_RESERVE);
-    amounts(machine.cpus, memory, machine.disk_bytes / 10 * 9, max_pods)
+/// What Pods may ask for: all there is, but for what has to be left so that none is evicted.
+pub(crate) fn allocatable(machine: &Machine, thresholds: &Thresholds, max_pods: u32) -> BTreeMap<String, Quantity> {
+    let left = |signal, capacity: u64| capacity.saturating_sub(thresholds.reserve(signal, capacity));
+    let memory = left(Signal::MemoryAvailable, machine.memory_bytes);
+    amounts(machine.cpus, memory, left(Signal::NodefsAvailable, machine.disk_bytes), max_pods)
 }
 
 fn capacity(machine: &Machine, max_pods: u32) -> BTreeMap<String, Quantity> {
@@ -91,7 +95,7 @@ impl NodeFacts {
                 NodeAddress { type_: "Hostname".to_owned(), address: self.name.clone() },
             ]),
             capacity: Some(capacity(&self.machine, self.max_pods)),
-            allocatable: Some(allocatable(&self.machine, self.max_pods)),
+            allocatable: Some(self.allocatable.clone()),
             conditions: Some(conditions(pressure, previous, now)),
             daemon_endpoints: Some(NodeDaemonEndpoints {
                 kubelet_endpoint: Some(DaemonEndpoint { port: self.kubelet_port.into() }),
@@ -127,20 +131,34 @@ impl NodeFacts {
     }
 }
 
+/// What a condition says while it holds, and while it does not: reason and message, in the kubelet's words.
+fn words(condition: Condition) -> [(&'static str, &'static str); 2] {
+    match condition {
+        Condition::Memory => [
+            ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+            ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ],
+        Condition::Disk => [
+            ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+            ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ],
+        Condition::Pid => [
+            ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+            ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ],
+    }
+}
+
 fn conditions(pressure: Pressure, previous: Option<&NodeStatus>, now: Timestamp) -> Vec<NodeCondition> {
-    let memory = match pressure.memory {
-        true => ("True", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
-        false => ("False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-    };
-    let disk = match pressure.disk {
-        true => ("True", "KubeletHasDiskPressure", "kubelet has disk pressure"),
-        false => ("False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-    };
-    // A WebAssembly container is no process: it cannot use up the machine's process IDs.
-    let pid = ("False", "KubeletHasSufficientPID", "kubelet has sufficient PID available");
-    let ready = ("True", "KubeletReady", "kubelet is posting ready status");
-    [("MemoryPressure", memory), ("DiskPressure", disk), ("PIDPressure", pid), ("Ready", ready)]
+    let pressures = Condition::ALL.map(|condition| {
+        let [held, not_held] = words(condition);
+        let (status, (reason, message)) = if pressure.has(condition) { ("True", held) } else { ("False", not_held) };
+        (condition.name(), (status, reason, message))
+    });
+    let ready = ("Ready", ("True", "KubeletReady", "kubelet is posting ready status"));
+    pressures
         .into_iter()
+        .chain([ready])
         .map(|(type_, (status, reason, message))| {
             let before = previous.and_then(|status| status.conditions.as_ref()).into_iter().flatten();
             let before = before.into_iter().find(|before| before.type_ == type_ && before.status == status);
@@ -169,13 +187,18 @@ mod tests {
             max_pods: 10_000,
             kubelet_version: "v1.37.0+carob".into(),
             kubelet_port: 10250,
-            machine: Machine {
-                cpus: 2,
-                memory_bytes: 1 << 30,
-                disk_bytes: 10 << 30,
-                architecture: "amd64".into(),
-                ..Machine::default()
-            },
+            allocatable: allocatable(&machine(), &Thresholds::default(), 10_000),
+            machine: machine(),
+        }
+    }
+
+    fn machine() -> Machine {
+        Machine {
+            cpus: 2,
+            memory_bytes: 1 << 30,
+            disk_bytes: 10 << 30,
+            architecture: "amd64".into(),
+            ..Machine::default()
         }
     }
 
@@ -198,7 +221,7 @@ mod tests {
         let facts = facts();
         let (start, later) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(60).unwrap());
         let first = facts.status(Pressure::default(), Vec::new(), None, start);
-        let pressed = Pressure { memory: true, disk: false };
+        let pressed = Pressure { memory: true, ..Pressure::default() };
         let second = facts.status(pressed, Vec::new(), Some(&first), later).conditions.unwrap();
         let changed: Vec<_> = second
             .iter()

@@ -1,7 +1,15 @@
-//! What the machine says of itself.
+//! What the machine says of itself: what it is (once), and what of it is in use (now).
+//!
+//! Where the process runs in a control group with limits, those are the machine.
+
+mod cgroup;
+mod usage;
 
 use std::fs;
 use std::path::Path;
+
+pub(crate) use self::cgroup::Cgroup;
+pub(crate) use self::usage::{Disk, Level, MachineUse};
 
 /// The machine's capacity and names; read once, since they do not change while a process runs.
 #[derive(Debug, Clone, Default)]
@@ -16,24 +24,15 @@ pub(crate) struct Machine {
     pub(crate) boot_id: String,
 }
 
-/// What of it is under pressure now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Pressure {
-    pub(crate) memory: bool,
-    pub(crate) disk: bool,
-}
-
-/// Below this much available memory the node is under pressure: the kubelet's own threshold.
-pub(crate) const MEMORY_RESERVE: u64 = 100 * 1024 * 1024;
-
 impl Machine {
-    /// Reads it from /proc, /etc and the file system that holds `data`.
+    /// Reads it from /proc, /etc, the control group and the file system that holds `data`.
     pub(crate) fn read(data: &Path) -> Machine {
         let text = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
         Machine {
+            // This knows of affinity and of the control group's quota.
             cpus: std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64),
-            memory_bytes: memory("MemTotal").unwrap_or(0),
-            disk_bytes: disk(data).map_or(0, |disk| disk.total),
+            memory_bytes: machine_memory(),
+            disk_bytes: Disk::read(data).map_or(0, |disk| disk.bytes.capacity),
             architecture: architecture(),
             kernel: text("/proc/sys/kernel/osrelease"),
             os_image: os_image(&text("/etc/os-release")),
@@ -43,14 +42,14 @@ impl Machine {
     }
 }
 
-impl Pressure {
-    /// What is short now; what cannot be read is taken to be plenty.
-    pub(crate) fn read(data: &Path) -> Pressure {
-        Pressure {
-            memory: memory("MemAvailable").is_some_and(|bytes| bytes < MEMORY_RESERVE),
-            disk: disk(data).is_some_and(|disk| disk.free < disk.total / 10),
-        }
-    }
+/// Bytes of memory that this process may have: the machine's, or its control group's if that is less.
+pub fn machine_memory() -> u64 {
+    memory_capacity(&Cgroup::own())
+}
+
+fn memory_capacity(cgroup: &Cgroup) -> u64 {
+    let machine = meminfo("MemTotal").unwrap_or(0);
+    cgroup.memory().map_or(machine, |group| machine.min(group.limit))
 }
 
 /// Memory that this process holds, in bytes.
@@ -68,7 +67,8 @@ fn architecture() -> String {
     .to_owned()
 }
 
-fn memory(name: &str) -> Option<u64> {
+/// A line of /proc/meminfo, in bytes.
+fn meminfo(name: &str) -> Option<u64> {
     field(&fs::read_to_string("/proc/meminfo").ok()?, name)
 }
 
@@ -76,17 +76,6 @@ fn memory(name: &str) -> Option<u64> {
 fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
-}
-
-struct Disk {
-    total: u64,
-    free: u64,
-}
-
-fn disk(path: &Path) -> Option<Disk> {
-    // The folder may not be there yet; the file system is that of whatever is above it.
-    let stat = path.ancestors().find_map(|path| rustix::fs::statvfs(path).ok())?;
-    Some(Disk { total: stat.f_blocks * stat.f_frsize, free: stat.f_bavail * stat.f_frsize })
 }
 
 fn os_image(os_release: &str) -> String {
