@@ -7,6 +7,7 @@ mod creates;
 mod fanout;
 mod floor;
 mod http;
+mod limits;
 mod measure;
 mod objects;
 mod pods;
@@ -31,6 +32,7 @@ const BENCHES: &[Bench] = &[
     ("http", || http::requests().boxed()),
     ("cold", || http::cold().boxed()),
     ("neighbours", || http::neighbours().boxed()),
+    ("limits", || limits::run().boxed()),
 ];
 
 #[tokio::main]

@@ -20,6 +20,8 @@ pub(crate) enum Target {
     AtLeast(f64),
     /// Less is better, and this much is little enough.
     AtMost(f64),
+    /// It should be the floor, give or take this part of it.
+    Within(f64),
     /// Printed for its own sake.
     None,
 }
@@ -33,6 +35,7 @@ impl Row {
         let verdict = match self.target {
             Target::AtLeast(least) if self.ratio() >= least => "met",
             Target::AtMost(most) if self.ratio() <= most => "met",
+            Target::Within(part) if (self.ratio() - 1.0).abs() <= part => "met",
             Target::None => "",
             _ => "missed",
         };
@@ -53,6 +56,7 @@ impl std::fmt::Display for Target {
         match self {
             Self::AtLeast(least) => write!(f, ">= {least:.2}x"),
             Self::AtMost(most) => write!(f, "<= {most:.2}x"),
+            Self::Within(part) => write!(f, "+-{:.0} %", part * 100.0),
             Self::None => Ok(()),
         }
     }
@@ -97,6 +101,7 @@ mod tests {
         assert_eq!(row(4.0, Target::AtLeast(0.4)), "met");
         assert_eq!(row(3.9, Target::AtLeast(0.4)), "missed");
         assert_eq!(row(21.0, Target::AtMost(2.0)), "missed");
+        assert_eq!((row(9.6, Target::Within(0.05)), row(10.6, Target::Within(0.05))), ("met".into(), "missed".into()));
         assert_eq!(row(21.0, Target::None), "");
     }
 }

@@ -7,11 +7,11 @@
 mod bare;
 mod client;
 mod cold;
-mod guest;
+pub(crate) mod guest;
 mod native;
 mod neighbours;
 mod node_port;
-mod ours;
+pub(crate) mod ours;
 mod requests;
 mod serve;
 mod wasmtime_serve;

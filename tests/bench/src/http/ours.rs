@@ -18,17 +18,32 @@ impl Output for Silent {
 
 /// A container without limits.
 pub(crate) fn container(engine: &Engine, program: &Program, args: &[&str]) -> Result<Container> {
+    limited(engine, program, args, Limits::default())
+}
+
+/// A container that nobody listens to.
+pub(crate) fn limited(engine: &Engine, program: &Program, args: &[&str], limits: Limits) -> Result<Container> {
+    printing(engine, program, args, limits, Arc::new(Silent))
+}
+
+pub(crate) fn printing(
+    engine: &Engine,
+    program: &Program,
+    args: &[&str],
+    limits: Limits,
+    output: Arc<dyn Output>,
+) -> Result<Container> {
     let config = ContainerConfig {
         name: "bench".into(),
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         env: vec![],
         mounts: [].into(),
         working_dir: None,
-        limits: Limits::default(),
-        output: Arc::new(Silent),
         network: Arc::new(Unplugged),
         input: Input::default(),
         terminal: false,
+        limits,
+        output,
         http_reuse: false,
     };
     Ok(engine.start(program, config)?)
