@@ -4,17 +4,28 @@
 //! which a request for a workload's address and port reaches the service that answers it, in this process, without a
 //! socket.
 //!
+//! What whoever builds a network needs is here too: the [`pipe()`] that carries a connection within the process, the
+//! [`DecisionPoint`] that every flow passes, and the [`Account`] of what a workload has carried.
+//!
 //! This crate never knows wasmtime or Kubernetes. Start reading at [`Network`].
 
+mod account;
+mod decision;
 mod endpoints;
 mod http_service;
 mod network;
+mod pipe;
+mod stream;
 mod unplugged;
 
+pub use account::Account;
+pub use decision::{DecisionPoint, Denied, Flow, HostShield, Party, Passed, Protocol, Rule};
 pub use endpoints::{HttpEndpoints, Registration};
 pub use http_service::{Answer, Body, BoxError, HttpService, Refused};
 pub use network::{
     Buffers, Datagram, HttpBound, HttpRoute, Network, NetworkError, Networks, Receive, TcpConnection, TcpListener,
     TcpPort, Traffic, Transmit, UdpSocket, Workload,
 };
+pub use pipe::{MAX_PIPE_BYTES, MIN_PIPE_BYTES, PipeReceive, PipeTransmit, pipe, pipes};
+pub use stream::TcpStream;
 pub use unplugged::Unplugged;

@@ -1,0 +1,182 @@
+//! The one place that every flow of a workload passes before a byte of it moves.
+
+mod complaints;
+mod own;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::{NetworkError, Workload};
+use complaints::Complaints;
+use own::OwnAddresses;
+
+/// What carries a flow. A request of HTTP is a flow of TCP, however it gets there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    /// A connection.
+    Tcp,
+    /// A datagram.
+    Udp,
+}
+
+/// One end of a flow.
+#[derive(Clone, Copy, Debug)]
+pub enum Party<'a> {
+    /// A workload of this network.
+    Workload(&'a Workload),
+    /// Anything else, at its address.
+    Outside(IpAddr),
+}
+
+/// Who wants to reach whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow<'a> {
+    /// What carries it.
+    pub protocol: Protocol,
+    /// Who begins it.
+    pub from: Party<'a>,
+    /// Who is to be reached: where the flow really goes, once a Service's address has become an endpoint's.
+    pub to: Party<'a>,
+    /// The port there.
+    pub port: u16,
+}
+
+/// Something that may forbid flows.
+pub trait Rule: Send + Sync + 'static {
+    /// Lets the flow pass, or says why not.
+    ///
+    /// # Errors
+    /// Why the flow is forbidden, in words for whoever wanted it.
+    fn decide(&self, flow: &Flow<'_>) -> Result<(), String>;
+}
+
+/// Decides flows: one passes if every rule lets it.
+pub struct DecisionPoint {
+    rules: Vec<Box<dyn Rule>>,
+    denied_tcp: AtomicU64,
+    denied_udp: AtomicU64,
+    complaints: Complaints,
+}
+
+/// Proof that a flow was decided. Whoever opens a way asks for one, and only a [`DecisionPoint`] gives it.
+#[derive(Debug)]
+pub struct Passed(());
+
+/// How many flows were denied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Denied {
+    /// Connections, and requests of HTTP.
+    pub tcp: u64,
+    /// Datagrams.
+    pub udp: u64,
+}
+
+impl DecisionPoint {
+    /// A decision point that keeps these rules.
+    pub fn new(rules: Vec<Box<dyn Rule>>) -> DecisionPoint {
+        let (denied_tcp, denied_udp) = (AtomicU64::new(0), AtomicU64::new(0));
+        DecisionPoint { rules, denied_tcp, denied_udp, complaints: Complaints::default() }
+    }
+
+    /// Decides one flow; one that is denied is counted and logged.
+    ///
+    /// # Errors
+    /// [`NetworkError::AccessDenied`], with the first rule's words.
+    pub fn decide(&self, flow: &Flow<'_>) -> Result<Passed, NetworkError> {
+        match self.rules.iter().try_for_each(|rule| rule.decide(flow)) {
+            Ok(()) => Ok(Passed(())),
+            Err(why) => {
+                self.deny(flow, &why);
+                Err(NetworkError::AccessDenied(why))
+            }
+        }
+    }
+
+    /// Flows that were denied so far.
+    pub fn denied(&self) -> Denied {
+        Denied { tcp: self.denied_tcp.load(Ordering::Relaxed), udp: self.denied_udp.load(Ordering::Relaxed) }
+    }
+
+    fn deny(&self, flow: &Flow<'_>, why: &str) {
+        match flow.protocol {
+            Protocol::Tcp => self.denied_tcp.fetch_add(1, Ordering::Relaxed),
+            Protocol::Udp => self.denied_udp.fetch_add(1, Ordering::Relaxed),
+        };
+        if let Some(unsaid) = self.complaints.may_speak(Instant::now()) {
+            let (from, to) = (name(flow.from), name(flow.to));
+            tracing::warn!(from, to, port = flow.port, protocol = ?flow.protocol, why, unsaid, "denied a flow");
+        }
+    }
+}
+
+fn name(party: Party<'_>) -> String {
+    match party {
+        Party::Workload(workload) => format!("{}/{}", workload.namespace, workload.name),
+        Party::Outside(ip) => ip.to_string(),
+    }
+}
+
+/// Keeps workloads away from the host and from addresses that mean no single machine. It is the least that a
+/// [`DecisionPoint`] has to keep; all other flows it lets pass.
+#[derive(Default)]
+pub struct HostShield {
+    exceptions: Vec<SocketAddr>,
+    own: OwnAddresses,
+}
+
+impl HostShield {
+    /// A shield with doors: places of the host that workloads may reach by TCP nevertheless, such as the cluster's API.
+    pub fn except(exceptions: Vec<SocketAddr>) -> HostShield {
+        HostShield { exceptions, own: OwnAddresses::default() }
+    }
+}
+
+impl Rule for HostShield {
+    fn decide(&self, flow: &Flow<'_>) -> Result<(), String> {
+        let Party::Outside(ip) = flow.to else { return Ok(()) };
+        let ip = ip.to_canonical();
+        if flow.protocol == Protocol::Tcp && self.exceptions.contains(&SocketAddr::new(ip, flow.port)) {
+            return Ok(());
+        }
+        match forbidden(ip) {
+            Some(kind) => Err(format!("{ip} is {kind}")),
+            None if self.own.contains(ip, Instant::now()) => Err(format!("{ip} is an address of the node")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What makes the address one that nobody may reach, if anything does.
+fn forbidden(ip: IpAddr) -> Option<&'static str> {
+    let link_local = match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    match ip {
+        _ if ip.is_unspecified() => Some("the unspecified address"),
+        _ if ip.is_loopback() => Some("the node's loopback"),
+        _ if link_local => Some("link-local"),
+        _ if ip.is_multicast() => Some("a multicast address"),
+        IpAddr::V4(ip) if ip.is_broadcast() => Some("the broadcast address"),
+        // 0.0.0.0/8 is "this network"; Linux takes some of it for the host itself.
+        IpAddr::V4(ip) if ip.octets()[0] == 0 => Some("an address of this host"),
+        // Addresses that hold an IPv4 address may be translated back on the way: the host's must not hide in them.
+        IpAddr::V6(ip) => embedded(ip).and_then(|ip| forbidden(ip.into())),
+        IpAddr::V4(_) => None,
+    }
+}
+
+/// The IPv4 address in an IPv4-compatible, NAT64 or 6to4 address.
+fn embedded(ip: std::net::Ipv6Addr) -> Option<std::net::Ipv4Addr> {
+    let [a, b, c, d, e, f, high, low] = ip.segments();
+    let of = |high: u16, low: u16| std::net::Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match [a, b, c, d, e, f] {
+        [0, 0, 0, 0, 0, 0] | [0x64, 0xff9b, 0, 0, 0, 0] => Some(of(high, low)),
+        [0x2002, ..] => Some(of(b, c)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
