@@ -13,8 +13,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use carob_apiserver::{ApiServer, Identity};
 use carob_engine::{Engine, EngineConfig};
-use carob_net::{HttpEndpoints, Unplugged};
-use carob_netmesh::{NetmeshConfig, Services};
+use carob_netmesh::{Mesh, MeshConfig, NetmeshConfig, Services};
 use carob_node::images::ImageStore;
 use carob_node::{Node, NodeConfig};
 use carob_pki::ClusterPki;
@@ -118,7 +117,7 @@ async fn start(options: &UpOptions, data: &DataDir, parts: &mut Parts) -> anyhow
         carob_controllers::run(client_of, &informers, config, stop).await;
     });
 
-    let endpoints = HttpEndpoints::default();
+    let mesh = Mesh::new(MeshConfig { api: Some(address::reachable(listen)), ..MeshConfig::default() });
     let node_name = data.node_name()?;
     let mut config = EngineConfig::new(data.node().join("compiled"));
     // The rest is for everything else in this process.
@@ -130,13 +129,14 @@ async fn start(options: &UpOptions, data: &DataDir, parts: &mut Parts) -> anyhow
     if let Some(thresholds) = &options.eviction_hard {
         config.eviction_hard = thresholds.clone();
     }
-    let node = Node::new(client(identity.clone()), engine, Arc::new(Unplugged), endpoints.clone(), config);
+    let (networks, endpoints) = (Arc::new(mesh.clone()), mesh.endpoints().clone());
+    let node = Node::new(client(identity.clone()), engine, networks, endpoints, config);
     dialer.serve(node.kubelet_api());
     parts.start("node", |stop| async move { node.run(stop).await });
 
     let services = Services::new(
         client(identity),
-        endpoints,
+        mesh,
         NetmeshConfig { node_name: node_name.clone(), node_port_address: options.node_port_address },
     );
     parts.start("Services", |stop| async move { services.run(stop).await });

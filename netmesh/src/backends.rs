@@ -34,6 +34,10 @@ impl Backends {
         self.ready.write().remove(address);
     }
 
+    pub(crate) fn contains(&self, address: SocketAddr) -> bool {
+        self.ready.read().places.contains_key(&address)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.ready.read().addresses.is_empty()
     }

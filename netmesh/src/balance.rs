@@ -1,10 +1,11 @@
 //! Chooses the endpoint for one request, and takes it to another when the first is closing.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carob_net::{Body, HttpEndpoints, HttpService, Refused};
+use carob_net::{Body, HttpService, Refused};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, sleep};
@@ -20,25 +21,46 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
-/// Answers `request` by one of `backends`, or says why none of them does.
-pub(crate) async fn forward(endpoints: &HttpEndpoints, backends: &Backends, request: Request<Body>) -> Response<Body> {
-    let turned_away = match choose(endpoints, backends) {
-        Some(service) => match call(&*service, request).await {
-            Outcome::Answered(response) => return response,
-            Outcome::TurnedAway(_, request) => request,
-        },
+/// Finds the service that answers at an endpoint's address; one that nobody in this process answers for counts as closed.
+pub(crate) trait Find: Fn(SocketAddr) -> Option<Arc<dyn HttpService>> + Send + Sync {}
+
+impl<F: Fn(SocketAddr) -> Option<Arc<dyn HttpService>> + Send + Sync> Find for F {}
+
+/// Answers `request` by one of `backends`, or says why none of them does. Whoever was chosen first is told to `chosen`.
+pub(crate) async fn forward(
+    find: &impl Find,
+    chosen: &(impl Fn(SocketAddr) + Send + Sync),
+    backends: &Backends,
+    request: Request<Body>,
+) -> Response<Body> {
+    let turned_away = match choose(find, backends) {
+        Some((address, service)) => {
+            chosen(address);
+            match call(&*service, request).await {
+                Outcome::Answered(response) => return response,
+                Outcome::TurnedAway(_, request) => request,
+            }
+        }
         None => request,
     };
-    insist(endpoints, backends, turned_away).await
+    insist(find, backends, turned_away).await
+}
+
+/// Answers `request` by one service, or says why it does not.
+pub(crate) async fn ask(service: Arc<dyn HttpService>, request: Request<Body>) -> Response<Body> {
+    match call(&*service, request).await {
+        Outcome::Answered(response) => response,
+        Outcome::TurnedAway(Away::Overloaded, _) => busy("the endpoint has too many requests waiting\n".into()),
+        Outcome::TurnedAway(Away::Closed, _) => unavailable("the endpoint is shutting down\n".into()),
+    }
 }
 
 /// Power of two choices: the less loaded of two endpoints drawn at random.
-fn choose(endpoints: &HttpEndpoints, backends: &Backends) -> Option<Arc<dyn HttpService>> {
+fn choose(find: &impl Find, backends: &Backends) -> Option<(SocketAddr, Arc<dyn HttpService>)> {
     let (first, other) = backends.draw_two()?;
-    let first = endpoints.lookup(first);
-    let other = other.and_then(|other| endpoints.lookup(other));
-    match (first, other) {
-        (Some(first), Some(other)) if other.load() < first.load() => Some(other),
+    let found = |address| Some((address, find(address)?));
+    match (found(first), other.and_then(found)) {
+        (Some(first), Some(other)) if other.1.load() < first.1.load() => Some(other),
         (first, other) => first.or(other),
     }
 }
@@ -72,14 +94,14 @@ async fn call(service: &dyn HttpService, request: Request<Body>) -> Outcome {
 }
 
 /// Takes a request round until somebody answers it, or nobody can be expected to.
-async fn insist(endpoints: &HttpEndpoints, backends: &Backends, mut request: Request<Body>) -> Response<Body> {
+async fn insist(find: &impl Find, backends: &Backends, mut request: Request<Body>) -> Response<Body> {
     let give_up = Instant::now() + PATIENCE;
     let mut pause = FIRST_PAUSE;
     loop {
         if backends.is_empty() {
             return none_ready(backends);
         }
-        match try_several(endpoints, backends, request).await {
+        match try_several(find, backends, request).await {
             Outcome::Answered(response) => return response,
             Outcome::TurnedAway(Away::Overloaded, _) => return all_busy(backends),
             Outcome::TurnedAway(Away::Closed, _) if Instant::now() >= give_up => return none_answers(backends),
@@ -90,11 +112,9 @@ async fn insist(endpoints: &HttpEndpoints, backends: &Backends, mut request: Req
     }
 }
 
-/// An endpoint that nobody in this process answers for counts as closed.
-async fn try_several(endpoints: &HttpEndpoints, backends: &Backends, mut request: Request<Body>) -> Outcome {
+async fn try_several(find: &impl Find, backends: &Backends, mut request: Request<Body>) -> Outcome {
     let mut why = Away::Closed;
-    let services = backends.draw(TRIES).into_iter().filter_map(|address| endpoints.lookup(address));
-    for service in services {
+    for service in backends.draw(TRIES).into_iter().filter_map(find) {
         match call(&*service, request).await {
             Outcome::Answered(response) => return Outcome::Answered(response),
             Outcome::TurnedAway(away, untouched) => {
@@ -118,7 +138,11 @@ fn none_answers(backends: &Backends) -> Response<Body> {
 }
 
 fn all_busy(backends: &Backends) -> Response<Body> {
-    let mut response = unavailable(format!("every endpoint of {} has too many requests waiting\n", backends.port()));
+    busy(format!("every endpoint of {} has too many requests waiting\n", backends.port()))
+}
+
+fn busy(text: String) -> Response<Body> {
+    let mut response = unavailable(text);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }

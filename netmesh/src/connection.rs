@@ -1,24 +1,22 @@
-//! Serves HTTP/1.1 and HTTP/2 (with prior knowledge) on one accepted connection.
+//! Serves HTTP/1.1 and HTTP/2 (with prior knowledge) on one connection, of the host or of a Pod.
 
 use std::convert::Infallible;
 use std::future::pending;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use carob_net::{BoxError, HttpEndpoints};
+use carob_net::{Body, BoxError};
+use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-
-use crate::backends::Backends;
-use crate::balance::forward;
 
 /// The time for a request's head to arrive, and so also how long an idle HTTP/1.1 connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -30,7 +28,9 @@ const MAX_HEADERS: usize = 128;
 const MAX_STREAMS: u32 = 256;
 
 /// The server of every connection: it holds only settings.
-pub(crate) fn server() -> auto::Builder<TokioExecutor> {
+static SERVER: LazyLock<auto::Builder<TokioExecutor>> = LazyLock::new(server);
+
+fn server() -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
@@ -47,27 +47,21 @@ pub(crate) fn server() -> auto::Builder<TokioExecutor> {
     server
 }
 
-/// What the requests of a connection need.
-pub(crate) struct Target {
-    pub(crate) endpoints: HttpEndpoints,
-    pub(crate) backends: Arc<Backends>,
-}
-
-/// Serves `stream` until the client has had enough of it, or `drain` asks to finish the requests that are under way.
-pub(crate) async fn serve(
-    server: &auto::Builder<TokioExecutor>,
-    stream: TcpStream,
-    target: Arc<Target>,
-    drain: CancellationToken,
-) {
+/// Answers the requests that come on `stream` until the client has had enough of it, or `drain` asks to finish those that
+/// are under way.
+pub(crate) async fn serve<S, F, A>(stream: S, answer: F, drain: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(Request<Body>) -> A + Send,
+    A: Future<Output = Response<Body>> + Send + 'static,
+{
     let asked = AtomicBool::new(false);
-    let service = service_fn(|request: hyper::Request<Incoming>| {
+    let service = service_fn(|request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
-        let target = target.clone();
-        let request = request.map(|body| body.map_err(BoxError::from).boxed_unsync());
-        async move { Ok::<_, Infallible>(forward(&target.endpoints, &target.backends, request).await) }
+        let answered = answer(request.map(|body| body.map_err(BoxError::from).boxed_unsync()));
+        async move { Ok::<_, Infallible>(answered.await) }
     });
-    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(SERVER.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
@@ -78,7 +72,7 @@ pub(crate) async fn serve(
         () = silence(&asked) => return,
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection to a node port ended early");
+        tracing::debug!(%error, "a connection of HTTP ended early");
     }
 }
 

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
-use crate::table::NodePort;
+use crate::table::Frontend;
 
 /// Writes Events about Services.
 pub(crate) struct Events {
@@ -20,7 +20,7 @@ impl Events {
         Self { recorder: Recorder::new(client, reporter) }
     }
 
-    pub(crate) async fn cannot_listen(&self, port: &NodePort, address: SocketAddr, error: &io::Error) {
+    pub(crate) async fn cannot_listen(&self, port: &Frontend, address: SocketAddr, error: &io::Error) {
         let event = Event {
             type_: EventType::Warning,
             reason: "NodePortUnavailable".into(),
@@ -36,7 +36,7 @@ impl Events {
     }
 }
 
-fn reference(port: &NodePort) -> ObjectReference {
+fn reference(port: &Frontend) -> ObjectReference {
     let service = &port.target.service;
     ObjectReference {
         api_version: Some("v1".into()),

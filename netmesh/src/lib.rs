@@ -1,14 +1,17 @@
-//! Carries bytes to the endpoints of Services.
+//! Carries bytes: between Pods, to the endpoints of Services, and to and from the world outside.
 //!
-//! Today: the node ports of Services, listened to on this host. A request that arrives there is handed, in this process, to
-//! a ready endpoint of the Service that answers HTTP through the registry of `carob-net`.
+//! Two halves. [`Mesh`] is the network of this node's Pods, all in this process: their loopbacks, ports, connections, names,
+//! and their way out past the decision point. [`Services`] follows what the API says about Services and EndpointSlices, and
+//! makes them reachable: from Pods at their addresses and by name, from outside at ports of the host.
 //!
-//! - `table`: which node ports and ready endpoints there are (pure; changes go in, effects come out);
-//! - `follow`: turns what the API says about Services and EndpointSlices into changes of the table;
-//! - `node_ports`, `listener`, `connection`: the sockets;
-//! - `balance`: chooses the endpoint for one request, and takes it to another when the first is closing.
+//! - `mesh`: the Pods' network;
+//! - `table`: where Services can be reached, and their ready endpoints (pure; changes go in, effects come out);
+//! - `follow`: turns what the API says into changes of the table;
+//! - `node_ports`, `listener`, `target`: the host's ports;
+//! - `balance`: chooses the endpoint for one request, and takes it to another when the first is closing;
+//! - `connection`: serves HTTP on one connection.
 //!
-//! This crate never knows wasmtime, and never asks what runs behind an endpoint. Start reading at [`Services`].
+//! This crate never knows wasmtime, and never asks what runs behind an endpoint. Start reading at [`Mesh`].
 
 mod backends;
 mod balance;
@@ -16,9 +19,12 @@ mod connection;
 mod events;
 mod follow;
 mod listener;
+mod mesh;
 mod node_ports;
 mod objects;
 mod services;
 mod table;
+mod target;
 
+pub use mesh::{Caps, Mesh, MeshConfig, Range};
 pub use services::{NetmeshConfig, Services};

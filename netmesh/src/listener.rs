@@ -5,17 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::TokioExecutor;
-use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::{self, Target};
 use crate::events::Events;
-use crate::table::NodePort;
+use crate::table::Frontend;
+use crate::target::Target;
 
 /// A port that another Service has just given up is free a moment later.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
@@ -27,7 +25,6 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// What all node ports share.
 pub(crate) struct Shared {
-    pub(crate) server: auto::Builder<TokioExecutor>,
     /// Bounds the open connections of all node ports together.
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) events: Events,
@@ -36,7 +33,7 @@ pub(crate) struct Shared {
 /// Listens at `address` for `port` until `stop`, then lets requests that are under way finish.
 pub(crate) async fn run(
     shared: Arc<Shared>,
-    port: NodePort,
+    port: Frontend,
     address: SocketAddr,
     target: Arc<Target>,
     stop: CancellationToken,
@@ -48,8 +45,8 @@ pub(crate) async fn run(
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
-            (stream, permit) = accept(&listener, &shared.connections) => {
-                connections.spawn(serve(shared.clone(), stream, target.clone(), stop.clone(), permit));
+            (stream, client, permit) = accept(&listener, &shared.connections) => {
+                connections.spawn(serve(stream, client, target.clone(), stop.clone(), permit));
             }
         }
     }
@@ -60,7 +57,7 @@ pub(crate) async fn run(
 }
 
 /// Tries until the port is free. The first failure may be the port's last owner, who is about to close it.
-async fn bind(events: &Events, port: &NodePort, address: SocketAddr) -> TcpListener {
+async fn bind(events: &Events, port: &Frontend, address: SocketAddr) -> TcpListener {
     let mut retry = FIRST_RETRY;
     let mut told = false;
     loop {
@@ -79,11 +76,11 @@ async fn bind(events: &Events, port: &NodePort, address: SocketAddr) -> TcpListe
 }
 
 /// The next connection, once there is room for it. Waiting clients stay in the kernel's queue.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     let permit = room.clone().acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
+            Ok((stream, client)) => return (stream, client, permit),
             Err(error) if is_of_the_client(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection to a node port");
@@ -99,13 +96,13 @@ fn is_of_the_client(error: &io::Error) -> bool {
 }
 
 async fn serve(
-    shared: Arc<Shared>,
     stream: TcpStream,
+    client: SocketAddr,
     target: Arc<Target>,
     drain: CancellationToken,
     _room: OwnedSemaphorePermit,
 ) {
     // Small responses must not wait for acknowledgements. It can only fail when the client has gone.
     let _ = stream.set_nodelay(true);
-    connection::serve(&shared.server, stream, target, drain).await;
+    target.serve(stream, client, drain).await;
 }

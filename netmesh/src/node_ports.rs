@@ -4,16 +4,16 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use carob_net::HttpEndpoints;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::backends::Backends;
-use crate::connection::{self, Target};
 use crate::events::Events;
 use crate::listener::{self, Shared};
-use crate::table::{Effect, NodePort};
+use crate::mesh::Mesh;
+use crate::table::Frontend;
+use crate::target::Target;
 
 /// Open connections to all node ports together; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 16 * 1024;
@@ -21,37 +21,30 @@ const MAX_CONNECTIONS: usize = 16 * 1024;
 /// Opens and closes node ports as the table says. Dropping it closes them all at once.
 pub(crate) struct NodePorts {
     address: IpAddr,
-    endpoints: HttpEndpoints,
+    mesh: Mesh,
     shared: Arc<Shared>,
     open: HashMap<u16, CancellationToken>,
     tasks: JoinSet<()>,
 }
 
 impl NodePorts {
-    pub(crate) fn new(address: IpAddr, endpoints: HttpEndpoints, events: Events) -> Self {
+    pub(crate) fn new(address: IpAddr, mesh: Mesh, events: Events) -> Self {
         let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let shared = Arc::new(Shared { server: connection::server(), connections, events });
-        Self { address, endpoints, shared, open: HashMap::new(), tasks: JoinSet::new() }
+        let shared = Arc::new(Shared { connections, events });
+        Self { address, mesh, shared, open: HashMap::new(), tasks: JoinSet::new() }
     }
 
-    pub(crate) fn execute(&mut self, effect: Effect) {
+    pub(crate) fn open(&mut self, number: u16, frontend: Frontend, backends: Arc<Backends>) {
         // Ports that have finished since.
         while self.tasks.try_join_next().is_some() {}
-        match effect {
-            Effect::Open(port, backends) => self.open(port, backends),
-            Effect::Close(number) => self.close(number),
-        }
-    }
-
-    fn open(&mut self, port: NodePort, backends: Arc<Backends>) {
         let stop = CancellationToken::new();
-        self.open.insert(port.number, stop.clone());
-        let address = SocketAddr::new(self.address, port.number);
-        let target = Arc::new(Target { endpoints: self.endpoints.clone(), backends });
-        self.tasks.spawn(listener::run(self.shared.clone(), port, address, target, stop));
+        self.open.insert(number, stop.clone());
+        let address = SocketAddr::new(self.address, number);
+        let target = Arc::new(Target { mesh: self.mesh.clone(), backends });
+        self.tasks.spawn(listener::run(self.shared.clone(), frontend, address, target, stop));
     }
 
-    fn close(&mut self, number: u16) {
+    pub(crate) fn close(&mut self, number: u16) {
         if let Some(stop) = self.open.remove(&number) {
             stop.cancel();
         }

@@ -3,68 +3,111 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Service as ServiceObject, ServicePort as ServicePortObject};
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
+use carob_net::Protocol;
+use k8s_openapi::api::core::v1::{Service as ServiceObject, ServiceSpec};
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kube::core::ObjectMeta;
 
-use crate::table::{NodePort, ObjectName, Service, ServicePort, Slice};
+use crate::table::{Door, Frontend, Host, ObjectName, Service, ServicePort, Slice};
 
 /// On every EndpointSlice: the Service it belongs to.
 const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+
+/// Three hours, as the API has it.
+const DEFAULT_AFFINITY_SECONDS: u64 = 3 * 3600;
 
 pub(crate) fn name(metadata: &ObjectMeta) -> ObjectName {
     let text = |field: &Option<String>| Arc::from(field.as_deref().unwrap_or_default());
     ObjectName { namespace: text(&metadata.namespace), name: text(&metadata.name) }
 }
 
-/// The node ports that a Service asks for. UDP and SCTP are not carried.
+/// Where a Service asks to be reached. SCTP is not carried, nor is UDP at node ports.
 pub(crate) fn service(object: &ServiceObject) -> Service {
     let name = name(&object.metadata);
-    let uid = Arc::from(object.metadata.uid.as_deref().unwrap_or_default());
-    let ports = object.spec.iter().filter_map(|spec| spec.ports.as_ref()).flatten();
-    let node_ports = ports.filter(|port| is_tcp(&port.protocol)).filter_map(|port| node_port(&name, &uid, port));
-    Service { node_ports: node_ports.collect(), name }
+    let Some(spec) = &object.spec else {
+        return Service { name, frontends: Vec::new(), cluster_ips: Vec::new(), external_name: None };
+    };
+    let uid: Arc<str> = Arc::from(object.metadata.uid.as_deref().unwrap_or_default());
+    let cluster_ips = cluster_ips(spec);
+    let affinity = affinity(spec);
+    let mut frontends = Vec::new();
+    for port in spec.ports.iter().flatten() {
+        let Some(protocol) = protocol(&port.protocol) else { continue };
+        let target = service_port(&name, &port.name);
+        let inside = number(port.port).into_iter().flat_map(|number| {
+            let address = |ip: &IpAddr| Door::Cluster(protocol, SocketAddr::new(*ip, number));
+            cluster_ips.iter().map(address).collect::<Vec<_>>()
+        });
+        let outside = port.node_port.and_then(number).filter(|_| protocol == Protocol::Tcp).map(Door::NodePort);
+        let frontend = |door| Frontend { door, target: target.clone(), uid: uid.clone(), affinity };
+        frontends.extend(inside.chain(outside).map(frontend));
+    }
+    let external_name = spec.external_name.clone().filter(|_| spec.type_.as_deref() == Some("ExternalName"));
+    Service { name, frontends, cluster_ips, external_name }
 }
 
-fn node_port(service: &ObjectName, uid: &Arc<str>, port: &ServicePortObject) -> Option<NodePort> {
-    let number = u16::try_from(port.node_port?).ok().filter(|number| *number != 0)?;
-    Some(NodePort { number, target: service_port(service, &port.name), uid: uid.clone() })
+fn cluster_ips(spec: &ServiceSpec) -> Vec<IpAddr> {
+    let all = spec.cluster_ips.as_deref().unwrap_or_default().iter().chain(&spec.cluster_ip);
+    let mut ips: Vec<IpAddr> = all.filter_map(|ip| ip.parse().ok()).collect();
+    ips.sort_unstable();
+    ips.dedup();
+    ips
+}
+
+fn affinity(spec: &ServiceSpec) -> Option<Duration> {
+    let config = spec.session_affinity_config.as_ref().and_then(|config| config.client_ip.as_ref());
+    let seconds = config.and_then(|config| config.timeout_seconds).and_then(|seconds| seconds.try_into().ok());
+    let timeout = Duration::from_secs(seconds.unwrap_or(DEFAULT_AFFINITY_SECONDS));
+    (spec.session_affinity.as_deref() == Some("ClientIP")).then_some(timeout)
 }
 
 /// The ready endpoints in a slice: each address with each port. A slice of no Service has none.
 pub(crate) fn slice(object: &EndpointSlice) -> Slice {
     let name = name(&object.metadata);
     let owner = object.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME_LABEL));
-    let ready = owner.map(|owner| {
-        let service = ObjectName { namespace: name.namespace.clone(), name: owner.as_str().into() };
-        ready_endpoints(&service, object)
-    });
-    Slice { ready: ready.unwrap_or_default(), name }
+    let owner = owner.map(|owner| ObjectName { namespace: name.namespace.clone(), name: owner.as_str().into() });
+    let ready = owner.as_ref().map(|service| ready_endpoints(service, object)).unwrap_or_default();
+    Slice { ready, hosts: hosts(object), owner, name }
 }
 
 fn ready_endpoints(service: &ObjectName, object: &EndpointSlice) -> HashSet<(ServicePort, SocketAddr)> {
-    let ports = object.ports.iter().flatten().filter(|port| is_tcp(&port.protocol));
-    ports.filter_map(|port| Some((service_port(service, &port.name), port_number(port)?))).fold(
-        HashSet::new(),
-        |mut ready, (port, number)| {
-            let addresses = object.endpoints.iter().flatten().filter(|endpoint| is_ready(endpoint)).flat_map(addresses);
-            ready.extend(addresses.map(|ip| (port.clone(), SocketAddr::new(ip, number))));
-            ready
-        },
-    )
+    let ports = object.ports.iter().flatten().filter(|port| protocol(&port.protocol).is_some());
+    let ports = ports.filter_map(|port| Some((service_port(service, &port.name), number(port.port?)?)));
+    let on = |(port, number): (ServicePort, u16)| {
+        ready(object).flat_map(addresses).map(move |ip| (port.clone(), SocketAddr::new(ip, number)))
+    };
+    ports.flat_map(on).collect()
+}
+
+/// The ready endpoints as names have them: a headless Service needs no port.
+fn hosts(object: &EndpointSlice) -> Vec<Host> {
+    let host = |endpoint: &Endpoint| {
+        let hostname: Option<Arc<str>> = endpoint.hostname.as_deref().map(Arc::from);
+        addresses(endpoint).into_iter().map(move |ip| Host { ip, hostname: hostname.clone() })
+    };
+    ready(object).flat_map(host).collect()
+}
+
+fn ready(object: &EndpointSlice) -> impl Iterator<Item = &Endpoint> {
+    object.endpoints.iter().flatten().filter(|endpoint| is_ready(endpoint))
 }
 
 fn service_port(service: &ObjectName, name: &Option<String>) -> ServicePort {
     ServicePort { service: service.clone(), port: name.as_deref().unwrap_or_default().into() }
 }
 
-fn port_number(port: &EndpointPort) -> Option<u16> {
-    port.port.and_then(|number| u16::try_from(number).ok())
+fn number(port: i32) -> Option<u16> {
+    u16::try_from(port).ok().filter(|number| *number != 0)
 }
 
-fn is_tcp(protocol: &Option<String>) -> bool {
-    protocol.as_deref().is_none_or(|protocol| protocol == "TCP")
+fn protocol(protocol: &Option<String>) -> Option<Protocol> {
+    match protocol.as_deref() {
+        None | Some("TCP") => Some(Protocol::Tcp),
+        Some("UDP") => Some(Protocol::Udp),
+        _ => None,
+    }
 }
 
 /// What is not said counts as ready, as the API defines it.
@@ -73,8 +116,8 @@ fn is_ready(endpoint: &Endpoint) -> bool {
 }
 
 /// A slice of address type FQDN has host names here, which are nobody's Pod.
-fn addresses(endpoint: &Endpoint) -> impl Iterator<Item = IpAddr> {
-    endpoint.addresses.iter().filter_map(|address| address.parse().ok())
+fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
+    endpoint.addresses.iter().filter_map(|address| address.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -94,33 +137,95 @@ mod tests {
         ready
     }
 
-    #[test]
-    fn only_tcp_node_ports_of_a_service_are_wished_for() {
-        let object = json!({
-            "metadata": {"namespace": "default", "name": "web", "uid": "u"},
-            "spec": {"ports": [
-                {"name": "http", "port": 80, "nodePort": 30080, "protocol": "TCP"},
-                {"port": 81, "nodePort": 30081},
-                {"name": "dns", "port": 53, "nodePort": 30053, "protocol": "UDP"},
-                {"name": "inside", "port": 90},
-                {"name": "wrong", "port": 91, "nodePort": 70000},
-            ]},
-        });
+    fn doors_of(spec: Value) -> Vec<String> {
+        let object = json!({"metadata": {"namespace": "default", "name": "web", "uid": "u"}, "spec": spec});
         let service = service(&from_value(object).unwrap());
-        let ports: Vec<_> = service.node_ports.iter().map(|port| (port.number, &*port.target.port)).collect();
-        assert_eq!(ports, [(30080, "http"), (30081, "")]);
+        let door = |frontend: &Frontend| match frontend.door {
+            Door::NodePort(number) => format!("{}=host:{number}", frontend.target.port),
+            Door::Cluster(protocol, address) => format!("{}={protocol:?} {address}", frontend.target.port),
+        };
+        service.frontends.iter().map(door).collect()
     }
 
     #[test]
-    fn each_ready_address_is_listed_with_each_tcp_port() {
-        let ports = json!([{"name": "a", "port": 1}, {"port": 2, "protocol": "TCP"}, {"name": "u", "port": 3, "protocol": "UDP"}]);
+    fn a_service_is_reached_at_its_cluster_ips_and_by_tcp_at_its_node_ports() {
+        let ports = json!([
+            {"name": "http", "port": 80, "nodePort": 30080, "protocol": "TCP"},
+            {"port": 81, "nodePort": 30081},
+            {"name": "dns", "port": 53, "nodePort": 30053, "protocol": "UDP"},
+            {"name": "inside", "port": 90},
+            {"name": "wrong", "port": 91, "nodePort": 70000},
+            {"name": "other", "port": 92, "protocol": "SCTP"},
+        ]);
+        let doors = doors_of(json!({"clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9"], "ports": ports}));
+        assert_eq!(
+            doors,
+            [
+                "http=Tcp 10.96.0.9:80",
+                "http=host:30080",
+                "=Tcp 10.96.0.9:81",
+                "=host:30081",
+                "dns=Udp 10.96.0.9:53",
+                "inside=Tcp 10.96.0.9:90",
+                "wrong=Tcp 10.96.0.9:91",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_headless_or_external_service_has_no_door() {
+        let headless = json!({"clusterIP": "None", "clusterIPs": ["None"], "ports": [{"port": 80}]});
+        assert_eq!(doors_of(headless), [] as [String; 0]);
+        let external = json!({"type": "ExternalName", "externalName": "db.example", "ports": [{"port": 80}]});
+        let object = json!({"metadata": {"namespace": "default", "name": "db"}, "spec": external});
+        let service = service(&from_value(object).unwrap());
+        assert!(service.frontends.is_empty());
+        assert_eq!(service.external_name.as_deref(), Some("db.example"));
+    }
+
+    #[test]
+    fn clients_are_kept_for_as_long_as_the_service_says() {
+        let kept = |spec: Value| affinity(&from_value(spec).unwrap()).map(|timeout| timeout.as_secs());
+        assert_eq!(kept(json!({})), None);
+        assert_eq!(kept(json!({"sessionAffinity": "None"})), None);
+        assert_eq!(kept(json!({"sessionAffinity": "ClientIP"})), Some(10800));
+        let config = json!({"clientIP": {"timeoutSeconds": 60}});
+        assert_eq!(kept(json!({"sessionAffinity": "ClientIP", "sessionAffinityConfig": config})), Some(60));
+    }
+
+    #[test]
+    fn each_ready_address_is_listed_with_each_port_that_is_carried() {
+        let ports = json!([
+            {"name": "a", "port": 1}, {"port": 2, "protocol": "TCP"}, {"name": "u", "port": 3, "protocol": "UDP"},
+            {"name": "s", "port": 4, "protocol": "SCTP"},
+        ]);
         let endpoints = json!([
             {"addresses": ["10.0.0.1"], "conditions": {"ready": true}},
             {"addresses": ["10.0.0.2"]},
             {"addresses": ["10.0.0.3"], "conditions": {"ready": false, "serving": true, "terminating": true}},
             {"addresses": ["not-an-address"]},
         ]);
-        assert_eq!(slice_of(ports, endpoints), ["=10.0.0.1:2", "=10.0.0.2:2", "a=10.0.0.1:1", "a=10.0.0.2:1"]);
+        assert_eq!(
+            slice_of(ports, endpoints),
+            ["=10.0.0.1:2", "=10.0.0.2:2", "a=10.0.0.1:1", "a=10.0.0.2:1", "u=10.0.0.1:3", "u=10.0.0.2:3"]
+        );
+    }
+
+    #[test]
+    fn ready_endpoints_have_names_even_without_ports() {
+        let endpoints = json!([
+            {"addresses": ["10.0.0.1"], "hostname": "first"},
+            {"addresses": ["10.0.0.2"], "hostname": "second", "conditions": {"ready": false}},
+            {"addresses": ["10.0.0.3"]},
+        ]);
+        let object = json!({
+            "metadata": {"namespace": "default", "name": "db-x", "labels": {SERVICE_NAME_LABEL: "db"}},
+            "addressType": "IPv4", "endpoints": endpoints,
+        });
+        let slice = slice(&from_value(object).unwrap());
+        let host =
+            |ip: &str, hostname: Option<&str>| Host { ip: ip.parse().unwrap(), hostname: hostname.map(Arc::from) };
+        assert_eq!(slice.hosts, [host("10.0.0.1", Some("first")), host("10.0.0.3", None)]);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 use std::net::IpAddr;
 use std::pin::pin;
 
-use carob_net::HttpEndpoints;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -13,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
 use crate::follow::{Follow, Watched};
+use crate::mesh::{Frontend as Opened, Mesh};
 use crate::node_ports::NodePorts;
-use crate::table::{Change, Table};
+use crate::table::{Change, Door, Effect, Table};
 
 /// What this node wants of its Services.
 #[derive(Debug, Clone)]
@@ -25,18 +25,19 @@ pub struct NetmeshConfig {
     pub node_port_address: IpAddr,
 }
 
-/// Makes the Services of the cluster reachable at this node.
+/// Makes the Services of the cluster reachable at this node: at ports of the host, and from its Pods by address and name.
 pub struct Services {
     client: Client,
+    mesh: Mesh,
     node_ports: NodePorts,
 }
 
 impl Services {
     /// Prepares to serve; nothing is watched or listened to before [`Services::run`].
-    pub fn new(client: Client, endpoints: HttpEndpoints, config: NetmeshConfig) -> Self {
+    pub fn new(client: Client, mesh: Mesh, config: NetmeshConfig) -> Self {
         let events = Events::new(client.clone(), config.node_name);
-        let node_ports = NodePorts::new(config.node_port_address, endpoints, events);
-        Self { client, node_ports }
+        let node_ports = NodePorts::new(config.node_port_address, mesh.clone(), events);
+        Self { client, mesh, node_ports }
     }
 
     /// Watches Services and EndpointSlices, and keeps the node ports as they say, until `shutdown`; then finishes the
@@ -61,9 +62,24 @@ impl Services {
 
     fn take_in(&mut self, table: &mut Table, changes: Vec<Change>) {
         for change in changes {
+            self.mesh.shared().directory.apply(&change);
             for effect in table.apply(change) {
-                self.node_ports.execute(effect);
+                self.execute(effect);
             }
+        }
+    }
+
+    fn execute(&mut self, effect: Effect) {
+        let frontends = &self.mesh.shared().frontends;
+        match effect {
+            Effect::Open(frontend, backends) => match frontend.door {
+                Door::NodePort(number) => self.node_ports.open(number, frontend, backends),
+                Door::Cluster(protocol, address) => {
+                    frontends.open(protocol, address, Opened::new(backends, frontend.affinity));
+                }
+            },
+            Effect::Close(Door::NodePort(number)) => self.node_ports.close(number),
+            Effect::Close(Door::Cluster(protocol, address)) => frontends.close(protocol, address),
         }
     }
 }

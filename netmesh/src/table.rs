@@ -1,9 +1,12 @@
-//! Which node ports there are, and which endpoints are ready behind them. Pure: changes go in, effects come out.
+//! Where Services can be reached, and which endpoints are ready behind them. Pure: changes go in, effects come out.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
+
+use carob_net::Protocol;
 
 use crate::backends::Backends;
 
@@ -28,27 +31,53 @@ impl fmt::Display for ServicePort {
     }
 }
 
-/// A Service's wish to be reached at a port of the host.
+/// Where a Service can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Door {
+    /// At a port of the host, by TCP.
+    NodePort(u16),
+    /// At an address of its own, from Pods.
+    Cluster(Protocol, SocketAddr),
+}
+
+/// A Service's wish to be reached at a door.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NodePort {
-    pub(crate) number: u16,
+pub(crate) struct Frontend {
+    pub(crate) door: Door,
     pub(crate) target: ServicePort,
     /// Of the Service, for Events about it.
     pub(crate) uid: Arc<str>,
+    /// For how long a client that comes again is kept at the endpoint it had.
+    pub(crate) affinity: Option<Duration>,
 }
 
 /// What a Service asks of this host.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     pub(crate) name: ObjectName,
-    pub(crate) node_ports: Vec<NodePort>,
+    pub(crate) frontends: Vec<Frontend>,
+    /// None of a Service that is headless or external.
+    pub(crate) cluster_ips: Vec<IpAddr>,
+    /// The name it stands for, if it is external.
+    pub(crate) external_name: Option<String>,
 }
 
-/// The ready endpoints that one EndpointSlice lists.
+/// What one EndpointSlice lists: the endpoints that are ready.
 #[derive(Debug, Clone)]
 pub(crate) struct Slice {
     pub(crate) name: ObjectName,
+    /// The Service it belongs to.
+    pub(crate) owner: Option<ObjectName>,
     pub(crate) ready: HashSet<(ServicePort, SocketAddr)>,
+    pub(crate) hosts: Vec<Host>,
+}
+
+/// An endpoint without regard to ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Host {
+    pub(crate) ip: IpAddr,
+    /// Its name below that of a headless Service.
+    pub(crate) hostname: Option<Arc<str>>,
 }
 
 /// What has become known.
@@ -63,19 +92,19 @@ pub(crate) enum Change {
 /// What the host has to do about it. Endpoints need nothing done: listeners see them through their [`Backends`].
 #[derive(Debug, Clone)]
 pub(crate) enum Effect {
-    Open(NodePort, Arc<Backends>),
-    Close(u16),
+    Open(Frontend, Arc<Backends>),
+    Close(Door),
 }
 
 /// The current truth about Services and their endpoints.
 #[derive(Default)]
 pub(crate) struct Table {
-    services: HashMap<ObjectName, Service>,
-    slices: HashMap<ObjectName, Slice>,
+    services: HashMap<ObjectName, Vec<Frontend>>,
+    slices: HashMap<ObjectName, HashSet<(ServicePort, SocketAddr)>>,
     backends: HashMap<ServicePort, Arc<Backends>>,
-    /// Who wishes for a port; the first has it. There is more than one only while one Service's end and another's begin
+    /// Who wishes for a door; the first has it. There is more than one only while one Service's end and another's begin
     /// become known in the wrong order.
-    claims: HashMap<u16, Vec<NodePort>>,
+    claims: HashMap<Door, Vec<Frontend>>,
 }
 
 impl Table {
@@ -85,63 +114,65 @@ impl Table {
     /// compared with what it was.
     pub(crate) fn apply(&mut self, change: Change) -> Vec<Effect> {
         match change {
-            Change::Service(service) => self.replace_service(service),
-            Change::ServiceGone(name) => self.replace_service(Service { name, node_ports: Vec::new() }),
-            Change::Slice(slice) => self.replace_slice(slice),
-            Change::SliceGone(name) => self.replace_slice(Slice { name, ready: HashSet::new() }),
+            Change::Service(service) => self.replace_service(service.name, service.frontends),
+            Change::ServiceGone(name) => self.replace_service(name, Vec::new()),
+            Change::Slice(slice) => self.replace_slice(slice.name, slice.ready),
+            Change::SliceGone(name) => self.replace_slice(name, HashSet::new()),
         }
     }
 
-    fn replace_service(&mut self, service: Service) -> Vec<Effect> {
-        let old = self.services.remove(&service.name).map(|old| old.node_ports).unwrap_or_default();
+    fn replace_service(&mut self, name: ObjectName, frontends: Vec<Frontend>) -> Vec<Effect> {
+        let old = self.services.remove(&name).unwrap_or_default();
         let mut effects = Vec::new();
-        for gone in old.iter().filter(|port| !service.node_ports.contains(port)) {
+        for gone in old.iter().filter(|frontend| !frontends.contains(frontend)) {
             self.release(gone, &mut effects);
         }
-        for new in service.node_ports.iter().filter(|port| !old.contains(port)) {
+        for new in frontends.iter().filter(|frontend| !old.contains(frontend)) {
             self.claim(new.clone(), &mut effects);
         }
-        if !service.node_ports.is_empty() {
-            self.services.insert(service.name.clone(), service);
+        if !frontends.is_empty() {
+            self.services.insert(name, frontends);
         }
+        // Only now is it known whose ready endpoints nobody asks for any more.
+        old.iter().for_each(|gone| self.forget_if_unused(&gone.target));
         effects
     }
 
-    fn claim(&mut self, port: NodePort, effects: &mut Vec<Effect>) {
-        let claims = self.claims.entry(port.number).or_default();
-        claims.push(port.clone());
+    fn claim(&mut self, frontend: Frontend, effects: &mut Vec<Effect>) {
+        let claims = self.claims.entry(frontend.door).or_default();
+        claims.push(frontend.clone());
         if claims.len() == 1 {
-            effects.push(Effect::Open(port.clone(), self.backends_of(&port.target)));
+            let backends = self.backends_of(&frontend.target);
+            effects.push(Effect::Open(frontend, backends));
         }
     }
 
-    fn release(&mut self, port: &NodePort, effects: &mut Vec<Effect>) {
-        let Some(claims) = self.claims.get_mut(&port.number) else { return };
-        let had_it = claims.first() == Some(port);
-        claims.retain(|claim| claim != port);
+    fn release(&mut self, frontend: &Frontend, effects: &mut Vec<Effect>) {
+        let Some(claims) = self.claims.get_mut(&frontend.door) else { return };
+        let had_it = claims.first() == Some(frontend);
+        claims.retain(|claim| claim != frontend);
         let next = claims.first().cloned();
         if next.is_none() {
-            self.claims.remove(&port.number);
+            self.claims.remove(&frontend.door);
         }
         if had_it {
-            effects.push(Effect::Close(port.number));
+            effects.push(Effect::Close(frontend.door));
             effects.extend(next.map(|next| Effect::Open(next.clone(), self.backends_of(&next.target))));
         }
-        self.forget_if_unused(&port.target);
     }
 
     /// What is new comes before what is gone, so that a Service that moves is never without endpoints.
-    fn replace_slice(&mut self, slice: Slice) -> Vec<Effect> {
-        let old = self.slices.remove(&slice.name).map(|old| old.ready).unwrap_or_default();
-        for (port, address) in slice.ready.difference(&old) {
+    fn replace_slice(&mut self, name: ObjectName, ready: HashSet<(ServicePort, SocketAddr)>) -> Vec<Effect> {
+        let old = self.slices.remove(&name).unwrap_or_default();
+        for (port, address) in ready.difference(&old) {
             self.backends_of(port).add(*address);
         }
-        for (port, address) in old.difference(&slice.ready) {
+        for (port, address) in old.difference(&ready) {
             self.backends_of(port).remove(*address);
             self.forget_if_unused(port);
         }
-        if !slice.ready.is_empty() {
-            self.slices.insert(slice.name.clone(), slice);
+        if !ready.is_empty() {
+            self.slices.insert(name, ready);
         }
         Vec::new()
     }
@@ -159,8 +190,8 @@ impl Table {
     }
 
     fn forget_if_unused(&mut self, port: &ServicePort) {
-        let service = self.services.get(&port.service);
-        let wanted = service.is_some_and(|service| service.node_ports.iter().any(|wish| wish.target == *port));
+        let frontends = self.services.get(&port.service).into_iter().flatten();
+        let wanted = frontends.into_iter().any(|wish| wish.target == *port);
         if !wanted && self.backends.get(port).is_some_and(|backends| backends.is_empty()) {
             self.backends.remove(port);
         }

@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use carob_net::{Answer, Registration};
+use carob_net::{Answer, HttpEndpoints, Registration};
 use http_body_util::Empty;
 use parking_lot::Mutex;
 
@@ -57,7 +57,8 @@ impl Scene {
 
     async fn ask(&self) -> (StatusCode, String) {
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
-        let response = forward(&self.endpoints, &self.backends, Request::new(body)).await;
+        let response =
+            forward(&|address| self.endpoints.lookup(address), &|_| {}, &self.backends, Request::new(body)).await;
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
@@ -132,7 +133,8 @@ async fn overload_everywhere_is_said_at_once_and_asks_for_a_later_try() {
     scene.endpoint("a", 9, overloaded(9));
     scene.endpoint("b", 9, overloaded(9));
     let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
-    let response = forward(&scene.endpoints, &scene.backends, Request::new(body)).await;
+    let response =
+        forward(&|address| scene.endpoints.lookup(address), &|_| {}, &scene.backends, Request::new(body)).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()[header::RETRY_AFTER], "1");
 }

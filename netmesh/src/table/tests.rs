@@ -13,17 +13,28 @@ fn service_port(service: &str, port: &str) -> ServicePort {
 }
 
 fn service(name: &str, ports: &[(u16, &str)]) -> Change {
-    let node_port = |&(number, port): &(u16, &str)| NodePort {
-        number,
+    let frontend = |&(number, port): &(u16, &str)| Frontend {
+        door: door(number),
         target: service_port(name, port),
         uid: format!("uid-of-{name}").into(),
+        affinity: None,
     };
-    Change::Service(Service { name: object(name), node_ports: ports.iter().map(node_port).collect() })
+    let frontends = ports.iter().map(frontend).collect();
+    Change::Service(Service { name: object(name), frontends, cluster_ips: vec![], external_name: None })
+}
+
+/// Even numbers are node ports, odd ones ports of a ClusterIP: to the table they are the same.
+fn door(number: u16) -> Door {
+    if number.is_multiple_of(2) {
+        Door::NodePort(number)
+    } else {
+        Door::Cluster(Protocol::Tcp, ([10, 96, 0, 1], number).into())
+    }
 }
 
 fn slice(name: &str, owner: &str, ready: &[(&str, u8)]) -> Change {
     let ready = ready.iter().map(|&(port, host)| (service_port(owner, port), address(host))).collect();
-    Change::Slice(Slice { name: object(name), ready })
+    Change::Slice(Slice { name: object(name), owner: Some(object(owner)), ready, hosts: vec![] })
 }
 
 fn address(host: u8) -> SocketAddr {
@@ -34,28 +45,28 @@ fn address(host: u8) -> SocketAddr {
 #[derive(Default)]
 struct Host {
     table: Table,
-    open: BTreeMap<u16, (NodePort, Arc<Backends>)>,
+    open: BTreeMap<Door, (Frontend, Arc<Backends>)>,
 }
 
 impl Host {
     fn hears(&mut self, change: Change) {
         for effect in self.table.apply(change) {
             match effect {
-                Effect::Open(port, backends) => {
-                    let before = self.open.insert(port.number, (port, backends));
+                Effect::Open(frontend, backends) => {
+                    let before = self.open.insert(frontend.door, (frontend, backends));
                     assert!(before.is_none(), "a port is opened only when it is closed");
                 }
-                Effect::Close(number) => assert!(self.open.remove(&number).is_some(), "only an open port is closed"),
+                Effect::Close(door) => assert!(self.open.remove(&door).is_some(), "only an open port is closed"),
             }
         }
     }
 
     fn behind(&self, number: u16) -> BTreeSet<SocketAddr> {
-        self.open[&number].1.draw(usize::MAX).into_iter().collect()
+        self.open[&door(number)].1.draw(usize::MAX).into_iter().collect()
     }
 
     fn owner(&self, number: u16) -> Option<&str> {
-        self.open.get(&number).map(|(port, _)| &*port.target.service.name)
+        self.open.get(&door(number)).map(|(frontend, _)| &*frontend.target.service.name)
     }
 }
 
@@ -159,8 +170,8 @@ impl Naive {
         }
     }
 
-    fn wishes(&self) -> impl Iterator<Item = &NodePort> {
-        self.services.values().flat_map(|service| &service.node_ports)
+    fn wishes(&self) -> impl Iterator<Item = &Frontend> {
+        self.services.values().flat_map(|service| &service.frontends)
     }
 
     fn behind(&self, target: &ServicePort) -> BTreeSet<SocketAddr> {
@@ -178,11 +189,12 @@ proptest! {
             host.hears(change.clone());
             naive.hears(change);
 
-            let wished: BTreeSet<u16> = naive.wishes().map(|wish| wish.number).collect();
+            let wished: BTreeSet<Door> = naive.wishes().map(|wish| wish.door).collect();
             prop_assert_eq!(host.open.keys().copied().collect::<BTreeSet<_>>(), wished);
-            for (number, (port, _)) in &host.open {
-                prop_assert!(naive.wishes().any(|wish| wish == port), "{:?} is nobody's wish", port);
-                prop_assert_eq!(host.behind(*number), naive.behind(&port.target));
+            for (frontend, backends) in host.open.values() {
+                prop_assert!(naive.wishes().any(|wish| wish == frontend), "{:?} is nobody's wish", frontend);
+                let behind: BTreeSet<_> = backends.draw(usize::MAX).into_iter().collect();
+                prop_assert_eq!(behind, naive.behind(&frontend.target));
             }
         }
     }

@@ -7,8 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use carob_net::{HttpEndpoints, Registration};
-use carob_netmesh::{NetmeshConfig, Services};
+use carob_net::{HttpBound, Network, Networks, Workload};
+use carob_netmesh::{Mesh, MeshConfig, NetmeshConfig, Services};
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
@@ -23,10 +23,16 @@ pub(crate) use endpoint::FakeEndpoint;
 
 pub(crate) type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 
+/// A Pod that serves HTTP for as long as this is held.
+pub(crate) struct Serving {
+    _bound: Box<dyn HttpBound>,
+    _pod: Arc<dyn Network>,
+}
+
 /// A running netmesh with one Service, `default/web`, and whatever endpoints the test gives it.
 pub(crate) struct Cluster {
     pub(crate) api: FakeApi,
-    pub(crate) endpoints: HttpEndpoints,
+    pub(crate) mesh: Mesh,
     pub(crate) node_port: u16,
     pub(crate) shutdown: CancellationToken,
     pub(crate) running: JoinHandle<()>,
@@ -39,19 +45,31 @@ impl Cluster {
 
     pub(crate) fn start_at(node_port: u16) -> Self {
         let (api, client) = FakeApi::new();
-        let endpoints = HttpEndpoints::default();
+        let mesh = Mesh::new(MeshConfig::default());
         let config = NetmeshConfig { node_name: "node".into(), node_port_address: Ipv4Addr::LOCALHOST.into() };
         let shutdown = CancellationToken::new();
-        let running = tokio::spawn(Services::new(client, endpoints.clone(), config).run(shutdown.clone()));
+        let running = tokio::spawn(Services::new(client, mesh.clone(), config).run(shutdown.clone()));
         api.service(node_port);
-        Self { api, endpoints, node_port, shutdown, running }
+        Self { api, mesh, node_port, shutdown, running }
     }
 
-    /// Registers an endpoint at a Pod address of its own; the EndpointSlice does not list it yet.
-    pub(crate) fn endpoint(&self, host: u8, endpoint: FakeEndpoint) -> (Arc<FakeEndpoint>, Registration) {
+    /// A Pod that serves an endpoint at its own address; the EndpointSlice does not list it yet.
+    pub(crate) fn endpoint(&self, host: u8, endpoint: FakeEndpoint) -> (Arc<FakeEndpoint>, Serving) {
         let endpoint = Arc::new(endpoint);
-        let registration = self.endpoints.register(pod_address(host), endpoint.clone()).expect("the address is free");
-        (endpoint, registration)
+        let pod = self.pod(host);
+        let bound = pod.serve_http(pod_address(host), endpoint.clone()).expect("the port is free");
+        (endpoint, Serving { _bound: bound, _pod: pod })
+    }
+
+    /// A Pod.
+    pub(crate) fn pod(&self, host: u8) -> Arc<dyn Network> {
+        let workload = Workload {
+            namespace: "default".into(),
+            name: format!("pod-{host}"),
+            addresses: vec![pod_address(host).ip()],
+            hosts: vec![],
+        };
+        self.mesh.join(workload).expect("the address is free")
     }
 
     pub(crate) fn url(&self) -> String {

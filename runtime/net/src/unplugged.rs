@@ -5,16 +5,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::HttpService;
-use crate::network::{HttpBound, HttpRoute, Network, NetworkError, Networks, TcpPort, Traffic, UdpSocket, Workload};
+use crate::network::{HttpBound, HttpRoute, Network, NetworkError, TcpPort, Traffic, UdpSocket};
 
-/// The network of a workload that has none: everything is denied. As [`Networks`], it gives that to everybody.
+/// The network of a workload that has none: everything is denied.
 pub struct Unplugged;
-
-impl Networks for Unplugged {
-    fn join(&self, _: Workload) -> Result<Arc<dyn Network>, NetworkError> {
-        Ok(Arc::new(Unplugged))
-    }
-}
 
 fn denied() -> NetworkError {
     NetworkError::AccessDenied("this workload has no network".into())

@@ -1,10 +1,10 @@
 //! Starts one container.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use carob_net::{Network, Registration};
+use carob_net::{HttpBound, Network, NetworkError};
 use k8s_openapi::api::core::v1::{Container as ContainerSpecOf, Pod};
 
 use super::context::Context;
@@ -41,7 +41,7 @@ pub(crate) struct Live {
     pub(crate) image_id: String,
     pub(crate) container: Arc<dyn Container>,
     pub(crate) log: Arc<LogWriter>,
-    pub(crate) _ports: Vec<Registration>,
+    pub(crate) _ports: Vec<Box<dyn HttpBound>>,
 }
 
 /// Why it was not started.
@@ -155,13 +155,12 @@ impl Job {
         }
     }
 
-    fn open_ports(&self, spec: &ContainerSpecOf, running: &dyn Container) -> Result<Vec<Registration>, Failure> {
+    fn open_ports(&self, spec: &ContainerSpecOf, running: &dyn Container) -> Result<Vec<Box<dyn HttpBound>>, Failure> {
         let Some(http) = running.http() else { return Ok(Vec::new()) };
         let open = |port| {
-            let registered = self.context.endpoints.register(SocketAddr::new(self.ip, port), http.clone());
-            registered.ok_or_else(|| {
-                failure(NotStarted::RunContainerError, format!("port {port} is taken by another container of the Pod"))
-            })
+            // At the Pod's address and in its loopback.
+            let bound = self.network.serve_http(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), http.clone());
+            bound.map_err(|error| failure(NotStarted::RunContainerError, cannot_serve(port, &error)))
         };
         http_ports(spec).into_iter().map(open).collect()
     }
@@ -189,6 +188,13 @@ impl Job {
             }
             _ => warn("Failed", format!("Error: {}", failure.message)),
         }
+    }
+}
+
+fn cannot_serve(port: u16, error: &NetworkError) -> String {
+    match error {
+        NetworkError::AddressInUse => format!("port {port} is taken by another container of the Pod"),
+        error => format!("cannot serve HTTP at port {port}: {error}"),
     }
 }
 

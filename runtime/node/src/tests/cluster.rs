@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use carob_apiserver::{ApiServer, Config, Identity};
-use carob_net::{HttpEndpoints, Unplugged};
+use carob_netmesh::{Mesh, MeshConfig};
 use carob_store::Memory;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{DeleteParams, ListParams, PostParams};
@@ -21,7 +21,8 @@ use crate::runtime::fake::{FakeContainer, FakeRuntime};
 pub(super) struct Cluster {
     pub(super) client: Client,
     pub(super) runtime: FakeRuntime,
-    pub(super) endpoints: HttpEndpoints,
+    /// New with each start of the node, as with its process.
+    pub(super) mesh: Mesh,
     pub(super) images: ImageStore,
     pub(super) dir: tempfile::TempDir,
     node: Option<(DropGuard, tokio::task::JoinHandle<()>)>,
@@ -40,7 +41,7 @@ impl Cluster {
         let mut cluster = Cluster {
             client: Client::new(api.client(admin), "default"),
             runtime: FakeRuntime::default(),
-            endpoints: HttpEndpoints::default(),
+            mesh: Mesh::new(MeshConfig::default()),
             images,
             dir,
             node: None,
@@ -54,7 +55,9 @@ impl Cluster {
         let address = "127.0.0.1".parse().unwrap();
         let config = NodeConfig::new("n1", self.dir.path().join("node"), self.images.clone(), address);
         let runtime = Arc::new(self.runtime.clone());
-        let (client, networks, endpoints) = (self.client.clone(), Arc::new(Unplugged), self.endpoints.clone());
+        self.mesh = Mesh::new(MeshConfig::default());
+        let (client, networks) = (self.client.clone(), Arc::new(self.mesh.clone()));
+        let endpoints = self.mesh.endpoints().clone();
         let node = Node::with(client, runtime, networks, endpoints, config, Clock::tokio());
         let shutdown = CancellationToken::new();
         self.kubelet = node.kubelet_api();

@@ -53,10 +53,10 @@ async fn a_deleted_server_goes_on_answering_for_a_moment_then_ends_and_leaves_no
 
     cluster.delete("p", DeleteParams::default()).await;
     tokio::time::sleep(Duration::from_millis(900)).await;
-    assert!(cluster.endpoints.lookup(address).is_some() && !container.has_ended());
+    assert!(cluster.mesh.endpoints().lookup(address).is_some() && !container.has_ended());
     cluster.gone("p").await;
     assert!(container.has_ended());
-    until(|| cluster.endpoints.lookup(address).is_none().then_some(())).await;
+    until(|| cluster.mesh.endpoints().lookup(address).is_none().then_some(())).await;
     until(|| std::fs::read_dir(cluster.dir.path().join("node/pods")).unwrap().next().is_none().then_some(())).await;
 }
 

@@ -47,7 +47,7 @@ async fn an_http_pod_is_reported_ready_in_one_write_and_answers_at_its_address()
     assert_eq!(pod["status"]["hostIP"], "127.0.0.1");
     let ip: std::net::IpAddr = pod["status"]["podIP"].as_str().unwrap().parse().unwrap();
     for (port, open) in [(80, true), (81, true), (8080, false)] {
-        assert_eq!(cluster.endpoints.lookup(SocketAddr::new(ip, port)).is_some(), open, "{port}");
+        assert_eq!(cluster.mesh.endpoints().lookup(SocketAddr::new(ip, port)).is_some(), open, "{port}");
     }
     tokio::time::sleep(Duration::from_secs(60)).await;
     let version = created.metadata.resource_version.unwrap();

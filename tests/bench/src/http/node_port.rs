@@ -3,11 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bytes::Bytes;
 use carob_apiserver::{ApiServer, Config};
-use carob_net::{Answer, Body, HttpEndpoints, HttpService, Registration};
-use carob_netmesh::{NetmeshConfig, Services};
+use carob_net::{Answer, Body, HttpBound, HttpService, Network, Networks, Workload};
+use carob_netmesh::{Mesh, MeshConfig, NetmeshConfig, Services};
 use carob_store::Memory;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -24,7 +24,7 @@ use crate::objects;
 /// A node port that is listened to until this is dropped.
 pub(crate) struct NodePort {
     pub(crate) address: SocketAddr,
-    _registrations: Vec<Registration>,
+    _pods: Vec<(Box<dyn HttpBound>, Arc<dyn Network>)>,
     _running: JoinSet<()>,
 }
 
@@ -33,17 +33,18 @@ pub(crate) async fn start(services: Vec<Arc<dyn HttpService>>) -> Result<NodePor
     let api = ApiServer::new(Arc::new(Memory::new()), Config::default()).await?;
     let client = Client::new(api.client(objects::admin()), "default");
     let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), free_node_port().await?);
-    let endpoints = HttpEndpoints::default();
-    let registrations = register(&endpoints, services)?;
-    describe(&client, address.port(), registrations.len()).await?;
+    let mesh = Mesh::new(MeshConfig::default());
+    let pods = services.into_iter().enumerate().map(|(number, service)| serve(&mesh, number, service));
+    let pods = pods.collect::<Result<Vec<_>>>()?;
+    describe(&client, address.port(), pods.len()).await?;
 
     let config = NetmeshConfig { node_name: "bench".into(), node_port_address: address.ip() };
     let mut running = JoinSet::new();
-    running.spawn(Services::new(client, endpoints, config).run(CancellationToken::new()));
+    running.spawn(Services::new(client, mesh, config).run(CancellationToken::new()));
     while TcpStream::connect(address).await.is_err() {
         tokio::task::yield_now().await;
     }
-    Ok(NodePort { address, _registrations: registrations, _running: running })
+    Ok(NodePort { address, _pods: pods, _running: running })
 }
 
 /// One that answers by itself, with the greeting of `native.rs`.
@@ -69,11 +70,16 @@ async fn free_node_port() -> Result<u16> {
     anyhow::bail!("every node port of 127.0.0.1 is in use")
 }
 
-fn register(endpoints: &HttpEndpoints, services: Vec<Arc<dyn HttpService>>) -> Result<Vec<Registration>> {
-    let numbered = services.into_iter().enumerate();
-    numbered
-        .map(|(number, service)| endpoints.register((pod(number), 8080).into(), service).context("a free address"))
-        .collect()
+/// A Pod that serves HTTP.
+fn serve(mesh: &Mesh, number: usize, service: Arc<dyn HttpService>) -> Result<(Box<dyn HttpBound>, Arc<dyn Network>)> {
+    let workload = Workload {
+        namespace: "default".into(),
+        name: format!("hello-{number}"),
+        addresses: vec![pod(number).into()],
+        hosts: vec![],
+    };
+    let network = mesh.join(workload)?;
+    Ok((network.serve_http((Ipv4Addr::UNSPECIFIED, 8080).into(), service)?, network))
 }
 
 fn pod(number: usize) -> Ipv4Addr {

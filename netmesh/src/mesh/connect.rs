@@ -1,0 +1,141 @@
+//! Makes connections: to a listener of a Pod by a pipe, to the outside by a socket of the host.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use carob_net::{Account, Buffers, NetworkError, PipeReceive, PipeTransmit, Protocol, TcpConnection, pipes};
+
+use super::frontends::Frontend;
+use super::outside;
+use super::pod::{Lease, Listener, Pod};
+use super::route::{Meaning, NamedBy, Route, Source};
+use super::tcp::{Held, Port, connection};
+use super::{Mesh, Shared};
+use crate::backends::Backends;
+
+/// Endpoints of a Service that one connection is tried at, after the first choice.
+const TRIES: usize = 16;
+
+/// Connects a Pod's socket to whatever `remote` means.
+pub(crate) async fn connect(port: Port, remote: SocketAddr, buffers: Buffers) -> Result<TcpConnection, NetworkError> {
+    let (pod, local) = (port.lease.pod.clone(), port.lease.key.address);
+    let caller = Caller { held: Arc::new((port.lease, port.socket)), pod, local, remote, buffers };
+    match caller.pod.shared.meaning(Protocol::Tcp, remote) {
+        Meaning::Place(place) => caller.connect(place, NamedBy::Guest).await,
+        Meaning::Service(frontend) => caller.connect_to_any(&frontend).await,
+    }
+}
+
+/// A socket that is to be connected.
+struct Caller {
+    pod: Arc<Pod>,
+    local: SocketAddr,
+    /// What the guest asked for, and sees as the other end.
+    remote: SocketAddr,
+    buffers: Buffers,
+    held: Held,
+}
+
+impl Caller {
+    /// One flow goes to one endpoint; a second is tried only if the first was not there at all.
+    async fn connect_to_any(&self, frontend: &Frontend) -> Result<TcpConnection, NetworkError> {
+        let client = self.pod.source(self.local, self.remote.ip()).ok_or(NetworkError::RemoteUnreachable)?.ip();
+        let mut last = NetworkError::ConnectionRefused;
+        for endpoint in self.pod.shared.choices(frontend, client) {
+            match self.connect(endpoint, NamedBy::Service).await {
+                Ok(connection) => {
+                    frontend.keep(client, endpoint);
+                    return Ok(connection);
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect(&self, place: SocketAddr, by: NamedBy) -> Result<TcpConnection, NetworkError> {
+        let local = self.pod.source(self.local, self.remote.ip()).ok_or(NetworkError::RemoteUnreachable)?;
+        let (ends, held) = ((local, self.remote), Some(self.held.clone()));
+        match self.pod.shared.route(&Source::Pod(self.pod.clone()), Protocol::Tcp, place, by)? {
+            Route::Pod(target, at) if Arc::ptr_eq(&target, &self.pod) => {
+                let own = &target.own_account;
+                Ok(connection(ends, target.meet(local, at, self.buffers, own, own)?, held))
+            }
+            Route::Pod(target, at) => {
+                let halves = target.meet(local, at, self.buffers, &self.pod.account, &target.account)?;
+                Ok(connection(ends, halves, held))
+            }
+            Route::Outside(to, passed) => {
+                let halves = outside::connect(&self.pod.shared.runtime, passed, to, self.pod.account.clone()).await?;
+                Ok(connection(ends, halves, held))
+            }
+        }
+    }
+}
+
+impl Pod {
+    /// Gives whatever listens at `at` a connection from `client`, and returns the client's end.
+    fn meet(
+        &self,
+        client: SocketAddr,
+        at: SocketAddr,
+        buffers: Buffers,
+        near: &Arc<Account>,
+        far: &Arc<Account>,
+    ) -> Result<(PipeTransmit, PipeReceive), NetworkError> {
+        let listener = self.tcp.lock().at(at).cloned().ok_or(NetworkError::ConnectionRefused)?;
+        // To the client it does not matter whose sockets have run out.
+        let socket = self.sockets.take().map_err(|_| NetworkError::ConnectionRefused)?;
+        let (client_end, server_end) = pipes(buffers, near, far);
+        let accepted =
+            |lease: &Arc<Lease>| connection((at, client), server_end, Some(Arc::new((lease.clone(), socket))));
+        match listener {
+            Listener::Socket(backlog) => backlog.offer(accepted(&backlog.lease))?,
+            Listener::Http(http) => http.serve(accepted(&http.lease))?,
+        }
+        Ok(client_end)
+    }
+}
+
+impl Shared {
+    /// The endpoints to try, in order: where the client was before, or the less loaded of two drawn at random; then others.
+    fn choices(&self, frontend: &Frontend, client: IpAddr) -> impl Iterator<Item = SocketAddr> + use<> {
+        let backends = frontend.backends.clone();
+        let first = frontend.kept(client).or_else(|| self.choose(&backends));
+        let others = first.is_some().then(move || backends.draw(TRIES)).into_iter().flatten();
+        first.into_iter().chain(others.filter(move |other| Some(*other) != first))
+    }
+
+    /// Power of two choices, by what is open at each.
+    pub(crate) fn choose(&self, backends: &Backends) -> Option<SocketAddr> {
+        let (first, other) = backends.draw_two()?;
+        match other {
+            Some(other) if self.load(other) < self.load(first) => Some(other),
+            _ => Some(first),
+        }
+    }
+
+    fn load(&self, endpoint: SocketAddr) -> usize {
+        match self.endpoints.lookup(endpoint) {
+            Some(service) => service.load(),
+            None => self.pod_at(endpoint.ip()).map_or(0, |pod| pod.sockets.open()),
+        }
+    }
+}
+
+impl Mesh {
+    /// Connects a client that came in by a port of the host to the socket that listens at a Pod's address. One that only
+    /// answers HTTP is not meant: its requests are handed over without a connection.
+    pub(crate) fn connect_inside(&self, client: SocketAddr, to: SocketAddr) -> Result<TcpConnection, NetworkError> {
+        let shared = self.shared();
+        let Route::Pod(pod, at) = shared.route(&Source::Outside(client.ip()), Protocol::Tcp, to, NamedBy::Service)?
+        else {
+            return Err(NetworkError::RemoteUnreachable);
+        };
+        if matches!(pod.tcp.lock().at(at), Some(Listener::Http(_))) {
+            return Err(NetworkError::ConnectionRefused);
+        }
+        let halves = pod.meet(client, at, Buffers::default(), &shared.outside, &pod.account)?;
+        Ok(connection((client, at), halves, None))
+    }
+}

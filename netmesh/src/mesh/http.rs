@@ -1,0 +1,182 @@
+//! HTTP services at Pods' addresses: without a connection where it can be, over one where a client makes one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use carob_net::{
+    Answer, Body, HttpBound, HttpRoute, HttpService, NetworkError, Protocol, Registration, TcpConnection, TcpStream,
+};
+use http::Request;
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::frontends::Frontend;
+use super::metered::{Metered, Side};
+use super::pod::{Lease, Listener, Pod};
+use super::route::{Meaning, NamedBy, Route, Source};
+use super::sockets::Socket;
+use crate::balance;
+use crate::connection;
+
+/// A service that answers at an address, for whoever connects to it.
+pub(crate) struct HttpListener {
+    pub(crate) lease: Arc<Lease>,
+    service: Arc<dyn HttpService>,
+    /// `None` once it is closed.
+    connections: Mutex<Option<JoinSet<()>>>,
+}
+
+impl HttpListener {
+    /// Answers the requests of a connection.
+    pub(crate) fn serve(&self, connection: TcpConnection) -> Result<(), NetworkError> {
+        let mut connections = self.connections.lock();
+        let connections = connections.as_mut().ok_or(NetworkError::ConnectionRefused)?;
+        while connections.try_join_next().is_some() {}
+        let service = self.service.clone();
+        let answer = move |request| balance::ask(service.clone(), request);
+        // It ends with the client or with the listener, whoever goes first.
+        let never = CancellationToken::new();
+        let served = connection::serve(TcpStream::from(connection), answer, never);
+        connections.spawn_on(served, &self.lease.pod.shared.runtime);
+        Ok(())
+    }
+
+    pub(crate) fn close(&self) {
+        let connections = self.connections.lock().take();
+        drop(connections);
+    }
+}
+
+/// Holds the address of a service.
+pub(crate) struct HttpPort {
+    listener: Arc<HttpListener>,
+    _registrations: Vec<Registration>,
+    _socket: Socket,
+}
+
+impl HttpPort {
+    pub(crate) fn open(
+        lease: Arc<Lease>,
+        socket: Socket,
+        service: Arc<dyn HttpService>,
+    ) -> Result<HttpPort, NetworkError> {
+        let connections = Mutex::new(Some(JoinSet::new()));
+        let listener = Arc::new(HttpListener { lease: lease.clone(), service: service.clone(), connections });
+        lease.pod.tcp.lock().open(lease.key, Listener::Http(listener.clone()))?;
+        // From here on dropping it closes the listener.
+        let mut port = HttpPort { listener, _registrations: Vec::new(), _socket: socket };
+        let seen = Arc::new(Metered::new(service, lease.pod.account.clone(), Side::Answers));
+        for address in lease.pod.seen_at(lease.key.address) {
+            let registration = lease.pod.shared.endpoints.register(address, seen.clone());
+            port._registrations.push(registration.ok_or(NetworkError::AddressInUse)?);
+        }
+        Ok(port)
+    }
+}
+
+impl HttpBound for HttpPort {
+    fn local_address(&self) -> SocketAddr {
+        self.listener.lease.key.address
+    }
+}
+
+impl Drop for HttpPort {
+    fn drop(&mut self) {
+        let lease = &self.listener.lease;
+        lease.pod.tcp.lock().close(lease.key);
+        self.listener.close();
+    }
+}
+
+impl Pod {
+    /// Where others see what is bound to `local`.
+    fn seen_at(&self, local: SocketAddr) -> impl Iterator<Item = SocketAddr> {
+        let means = move |own: &&std::net::IpAddr| {
+            local.ip() == **own || (local.ip().is_unspecified() && own.is_ipv4() == local.is_ipv4())
+        };
+        self.workload.addresses.iter().filter(means).map(move |ip| SocketAddr::new(*ip, local.port()))
+    }
+
+    /// How a request of this Pod for `remote` gets there.
+    pub(crate) fn http_route(self: &Arc<Self>, remote: SocketAddr) -> Result<HttpRoute, NetworkError> {
+        match self.shared.meaning(Protocol::Tcp, remote) {
+            Meaning::Place(place) => self.http_route_to(place),
+            Meaning::Service(frontend) => self.http_route_to_any(frontend),
+        }
+    }
+
+    fn http_route_to(self: &Arc<Self>, place: SocketAddr) -> Result<HttpRoute, NetworkError> {
+        match self.shared.route(&Source::Pod(self.clone()), Protocol::Tcp, place, NamedBy::Guest)? {
+            Route::Pod(target, at) if Arc::ptr_eq(&target, self) => Ok(self.own_http_route(at)?),
+            Route::Pod(target, at) => match self.shared.endpoints.lookup(at) {
+                Some(service) => Ok(HttpRoute::InProcess(self.asks(service))),
+                None if target.tcp.lock().at(at).is_none() => Err(NetworkError::ConnectionRefused),
+                None => Ok(HttpRoute::Connect),
+            },
+            Route::Outside(..) => Ok(HttpRoute::Connect),
+        }
+    }
+
+    fn own_http_route(&self, at: SocketAddr) -> Result<HttpRoute, NetworkError> {
+        match self.tcp.lock().at(at) {
+            Some(Listener::Http(listener)) => Ok(HttpRoute::InProcess(listener.service.clone())),
+            Some(Listener::Socket(_)) => Ok(HttpRoute::Connect),
+            None => Err(NetworkError::ConnectionRefused),
+        }
+    }
+
+    /// A Service is reached in process if one of its endpoints is; which of them answers is decided for each request.
+    fn http_route_to_any(self: &Arc<Self>, frontend: Arc<Frontend>) -> Result<HttpRoute, NetworkError> {
+        let Some((first, other)) = frontend.backends.draw_two() else { return Err(NetworkError::ConnectionRefused) };
+        let source = Source::Pod(self.clone());
+        let is_service = |endpoint| self.shared.http_at(&source, endpoint).is_some();
+        if !is_service(first) && !other.is_some_and(is_service) {
+            return Ok(HttpRoute::Connect);
+        }
+        Ok(HttpRoute::InProcess(self.asks(Arc::new(Balanced { pod: self.clone(), frontend }))))
+    }
+
+    /// What this Pod asks of `service` is carried for it.
+    fn asks(&self, service: Arc<dyn HttpService>) -> Arc<dyn HttpService> {
+        Arc::new(Metered::new(service, self.account.clone(), Side::Asks))
+    }
+}
+
+impl Shared {
+    /// The service that answers HTTP at a Pod's address, if `from` may ask it.
+    pub(crate) fn http_at(&self, from: &Source, address: SocketAddr) -> Option<Arc<dyn HttpService>> {
+        let service = self.endpoints.lookup(address)?;
+        let route = self.route(from, Protocol::Tcp, address, NamedBy::Service);
+        matches!(route, Ok(Route::Pod(..))).then_some(service)
+    }
+}
+
+/// Whichever endpoint of a Service is the best for a request.
+struct Balanced {
+    pod: Arc<Pod>,
+    frontend: Arc<Frontend>,
+}
+
+impl HttpService for Balanced {
+    fn call(&self, request: Request<Body>) -> Answer {
+        let (pod, frontend) = (self.pod.clone(), self.frontend.clone());
+        Box::pin(async move {
+            let source = Source::Pod(pod.clone());
+            let find = |endpoint| pod.shared.http_at(&source, endpoint);
+            let client = pod.workload.addresses.first().copied();
+            if let Some(client) = client
+                && let Some(kept) = frontend.kept(client).and_then(find)
+            {
+                return kept.call(request).await;
+            }
+            let keep = |endpoint| client.into_iter().for_each(|client| frontend.keep(client, endpoint));
+            Ok(balance::forward(&find, &keep, &frontend.backends, request).await)
+        })
+    }
+
+    fn load(&self) -> usize {
+        0
+    }
+}

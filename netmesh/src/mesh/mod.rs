@@ -1,0 +1,177 @@
+//! The network of the Pods of this node, in user space.
+//!
+//! - [`Mesh`] joins Pods ([`pod`]); each has its ports ([`ports`]: pure), of which some listen ([`backlog`], [`http`]);
+//! - [`route`] says where a flow goes, and is the one place that asks the decision point;
+//! - [`connect`] and [`udp`] go there: to a Pod by a pipe of `carob-net`, to the outside ([`outside`]) by a host socket;
+//! - [`frontends`] are the Services' addresses, [`names`] the names that Pods may use.
+
+mod affinity;
+mod backlog;
+mod connect;
+mod frontends;
+mod http;
+mod metered;
+mod names;
+mod outside;
+mod pod;
+mod ports;
+mod range;
+mod route;
+mod sockets;
+mod tcp;
+mod udp;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use carob_net::{
+    Account, DecisionPoint, Denied, HostShield, HttpEndpoints, Network, NetworkError, Networks, Rule, Workload,
+};
+use parking_lot::RwLock;
+use tokio::runtime::Handle;
+
+pub(crate) use frontends::{Frontend, Frontends};
+pub(crate) use names::Directory;
+pub use range::Range;
+pub(crate) use route::Source;
+
+use names::Upstream;
+use pod::{Pod, PodNetwork};
+
+/// How the Pods of a node are connected.
+#[derive(Debug, Clone)]
+pub struct MeshConfig {
+    /// Addresses of Pods, of this node and others.
+    pub pods: Range,
+    /// Addresses of Services.
+    pub services: Range,
+    /// Where the cluster's API listens on the host: the one place there that Pods may reach, through its Service.
+    pub api: Option<SocketAddr>,
+    /// What one Pod may have.
+    pub caps: Caps,
+}
+
+/// What one Pod may have, so that none exhausts the node.
+#[derive(Debug, Clone, Copy)]
+pub struct Caps {
+    /// Sockets that listen or may be used, and connections.
+    pub sockets: usize,
+    /// Bytes on their way to other Pods and in its loopback, each. Past it every connection gets the smallest buffer
+    /// instead of what it asked for.
+    pub buffer_bytes: usize,
+}
+
+impl Default for Caps {
+    fn default() -> Caps {
+        Caps { sockets: 4096, buffer_bytes: 32 * 1024 * 1024 }
+    }
+}
+
+impl Default for MeshConfig {
+    /// The ranges that a cluster of Carob has by default.
+    fn default() -> MeshConfig {
+        MeshConfig {
+            pods: Range::new(IpAddr::V4(Ipv4Addr::new(10, 244, 0, 0)), 16),
+            services: Range::new(IpAddr::V4(Ipv4Addr::new(10, 96, 0, 0)), 16),
+            api: None,
+            caps: Caps::default(),
+        }
+    }
+}
+
+/// The network of the Pods of a node. Cloning shares it.
+#[derive(Clone)]
+pub struct Mesh {
+    shared: Arc<Shared>,
+}
+
+/// What all Pods of the node share.
+pub(crate) struct Shared {
+    /// Where sockets of the host are looked after, and connections to HTTP components served.
+    runtime: Handle,
+    config: MeshConfig,
+    pods: RwLock<HashMap<IpAddr, Arc<Pod>>>,
+    pub(crate) endpoints: HttpEndpoints,
+    pub(crate) frontends: Frontends,
+    pub(crate) directory: Directory,
+    upstream: Upstream,
+    decision: DecisionPoint,
+    /// Of whatever is not a Pod.
+    outside: Arc<Account>,
+}
+
+impl Mesh {
+    /// A network without Pods, whose sockets of the host live on the current tokio runtime.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn new(config: MeshConfig) -> Mesh {
+        Mesh::with_rules(config, Vec::new())
+    }
+
+    /// The same, with rules beside the one that shields the host.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn with_rules(config: MeshConfig, rules: Vec<Box<dyn Rule>>) -> Mesh {
+        let shield: Box<dyn Rule> = Box::new(HostShield::except(config.api.into_iter().collect()));
+        let shared = Shared {
+            runtime: Handle::current(),
+            outside: Arc::new(Account::new(usize::MAX)),
+            config,
+            pods: RwLock::default(),
+            endpoints: HttpEndpoints::default(),
+            frontends: Frontends::default(),
+            directory: Directory::default(),
+            upstream: Upstream::default(),
+            decision: DecisionPoint::new(std::iter::once(shield).chain(rules).collect()),
+        };
+        Mesh { shared: Arc::new(shared) }
+    }
+
+    /// The HTTP services that answer at Pods' addresses.
+    pub fn endpoints(&self) -> &HttpEndpoints {
+        &self.shared.endpoints
+    }
+
+    /// Flows that were denied so far.
+    pub fn denied(&self) -> Denied {
+        self.shared.decision.denied()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Networks for Mesh {
+    fn join(&self, workload: Workload) -> Result<Arc<dyn Network>, NetworkError> {
+        let mut pods = self.shared.pods.write();
+        if workload.addresses.iter().any(|ip| pods.contains_key(ip)) {
+            return Err(NetworkError::AddressInUse);
+        }
+        let pod = Arc::new(Pod::new(self.shared.clone(), workload));
+        for ip in &pod.workload.addresses {
+            pods.insert(*ip, pod.clone());
+        }
+        Ok(Arc::new(PodNetwork(pod)))
+    }
+}
+
+impl Shared {
+    pub(crate) fn pod_at(&self, ip: IpAddr) -> Option<Arc<Pod>> {
+        self.pods.read().get(&ip).cloned()
+    }
+
+    /// Every address of the Pod is free again.
+    fn forget(&self, pod: &Pod) {
+        let mut pods = self.pods.write();
+        for ip in &pod.workload.addresses {
+            pods.remove(ip);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

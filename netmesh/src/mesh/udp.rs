@@ -1,0 +1,118 @@
+//! Datagrams: between Pods, to Services, and to the outside.
+
+mod flows;
+mod inbox;
+mod outside;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use carob_net::{Datagram, NetworkError, Protocol, UdpSocket};
+use parking_lot::Mutex;
+
+use super::pod::Pod;
+use super::ports::{Key, Sharing};
+use super::route::{Meaning, NamedBy, Route, Source};
+use super::sockets::Socket;
+use flows::Flows;
+pub(crate) use inbox::Inbox;
+use outside::Outside;
+
+/// The most that a datagram of IPv4 holds, and that of IPv6.
+const MOST: (usize, usize) = (65_507, 65_527);
+
+/// A UDP socket of a Pod.
+pub(crate) struct Udp {
+    pod: Arc<Pod>,
+    key: Key,
+    inbox: Arc<Inbox>,
+    outside: Outside,
+    flows: Mutex<Flows>,
+    _socket: Socket,
+}
+
+impl Udp {
+    pub(crate) fn bind(pod: &Arc<Pod>, local: SocketAddr) -> Result<Udp, NetworkError> {
+        let socket = pod.sockets.take()?;
+        let inbox = Arc::new(Inbox::default());
+        let mut ports = pod.udp.lock();
+        let key = ports.bind(local, Sharing::Never)?;
+        ports.open(key, inbox.clone())?;
+        drop(ports);
+        let outside = Outside::new(local.is_ipv4(), pod.shared.runtime.clone());
+        Ok(Udp { pod: pod.clone(), key, inbox, outside, flows: Mutex::default(), _socket: socket })
+    }
+
+    fn deliver(&self, to: &Arc<Pod>, at: SocketAddr, from: SocketAddr, bytes: &Bytes) {
+        let is_own = Arc::ptr_eq(to, &self.pod);
+        if !is_own {
+            self.pod.account.count_sent(bytes.len());
+        }
+        // To nobody is not an error: who sends a datagram never hears of it.
+        let inbox = to.udp.lock().at(at).cloned();
+        if let Some(inbox) = inbox {
+            let account = (!is_own).then(|| to.account.clone());
+            inbox.put(Datagram { from, bytes: bytes.clone() }, account);
+        }
+    }
+
+    /// The place that `to` stands for, for this socket: a Service's address stays the same endpoint while that is ready.
+    fn place(&self, to: SocketAddr) -> Option<(SocketAddr, NamedBy)> {
+        let frontend = match self.pod.shared.meaning(Protocol::Udp, to) {
+            Meaning::Place(place) => return Some((place, NamedBy::Guest)),
+            Meaning::Service(frontend) => frontend,
+        };
+        let mut flows = self.flows.lock();
+        if let Some(endpoint) = flows.endpoint(to).filter(|endpoint| frontend.backends.contains(*endpoint)) {
+            return Some((endpoint, NamedBy::Service));
+        }
+        let client = self.pod.source(self.key.address, to.ip())?.ip();
+        let endpoint = frontend.kept(client).or_else(|| self.pod.shared.choose(&frontend.backends))?;
+        frontend.keep(client, endpoint);
+        flows.begin(to, endpoint);
+        Some((endpoint, NamedBy::Service))
+    }
+}
+
+impl UdpSocket for Udp {
+    fn local_address(&self) -> SocketAddr {
+        self.key.address
+    }
+
+    fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<Result<Datagram, NetworkError>> {
+        if let Poll::Ready(datagram) = self.inbox.poll_take(cx) {
+            let from = self.flows.lock().seen_as(datagram.from);
+            return Poll::Ready(Ok(Datagram { from, ..datagram }));
+        }
+        self.outside.poll_receive(cx, &self.pod.account).map(Ok)
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, bytes: &Bytes, to: SocketAddr) -> Poll<Result<(), NetworkError>> {
+        if bytes.len() > if to.is_ipv4() { MOST.0 } else { MOST.1 } {
+            return Poll::Ready(Err(NetworkError::DatagramTooLarge));
+        }
+        // A Service without endpoints loses datagrams.
+        let Some((place, by)) = self.place(to) else { return Poll::Ready(Ok(())) };
+        let Some(from) = self.pod.source(self.key.address, to.ip()) else {
+            return Poll::Ready(Err(NetworkError::RemoteUnreachable));
+        };
+        match self.pod.shared.route(&Source::Pod(self.pod.clone()), Protocol::Udp, place, by) {
+            Ok(Route::Pod(pod, at)) => {
+                self.deliver(&pod, at, from, bytes);
+                Poll::Ready(Ok(()))
+            }
+            Ok(Route::Outside(to, passed)) => {
+                self.outside.poll_send(cx, passed, bytes, to, &self.inbox, &self.pod.account)
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+impl Drop for Udp {
+    fn drop(&mut self) {
+        self.pod.udp.lock().release(self.key);
+    }
+}
