@@ -9,10 +9,19 @@
 //! | live instances, requests that wait, requests at once in an instance | [`HttpLimits`](crate::HttpLimits) | a container |
 //! | open files, programs beside the container's own | [`EngineConfig`](crate::EngineConfig) | a container |
 //! | bytes that a connection holds in each direction | [`Buffers`](carob_net::Buffers) | a connection |
+//! | resources of siblings | [`RESOURCES`] | an instance |
+//! | resources that siblings hold of it | [`LENT`] | a container |
+//! | calls of siblings that wait, and that run at once | [`CALLS`] | a container |
 //! | sockets, and the bytes in all their buffers | the Pod's [`Network`](carob_net::Network) | a Pod |
 
 /// Ten times what a busy server holds.
 pub(crate) const RESOURCES: usize = 10_000;
+
+/// What ten siblings hold at most.
+pub(crate) const LENT: usize = 10 * RESOURCES;
+
+/// Whoever brings one more waits until there is room.
+pub(crate) const CALLS: usize = 64;
 
 /// Twice what most servers take of headers.
 pub(crate) const HEADER_BYTES: usize = 32 * 1024;

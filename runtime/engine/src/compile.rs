@@ -26,8 +26,8 @@ pub enum CompileError {
     Invalid(String),
     /// No export that this engine knows how to call.
     #[error(
-        "the component exports nothing that can be run: expected wasi:cli/run, wasi:http/incoming-handler@0.2 or \
-         wasi:http/handler@0.3, found {}", list(.exports)
+        "the component exports nothing that can be run: expected wasi:cli/run, wasi:http/incoming-handler@0.2, \
+         wasi:http/handler@0.3 or an interface for its siblings, found {}", list(.exports)
     )]
     NothingToRun {
         /// The names of its exports.

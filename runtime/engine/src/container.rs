@@ -7,7 +7,9 @@ use carob_net::{HttpService, Network};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::capabilities::{Capabilities, Capability};
 use crate::command::Command;
+use crate::composition::{self, Bound, Composition, Library, LinkError, Offer};
 use crate::cpu::Cpu;
 use crate::engine::Inner;
 use crate::exec::{Exec, ExecConfig, ExecError};
@@ -16,7 +18,7 @@ use crate::http::Dispatcher;
 use crate::input::Input;
 use crate::memory::{BelowUse, Memory};
 use crate::output::Output;
-use crate::program::{Kind, Program};
+use crate::program::{Compiled, Kind, Program};
 
 /// What a container is given.
 #[derive(Clone)]
@@ -43,6 +45,10 @@ pub struct ContainerConfig {
     pub network: Arc<dyn Network>,
     /// Lets a 0.2 HTTP handler answer one request after another with one instance, which keeps its memory between them.
     pub http_reuse: bool,
+    /// What it may use beside all that.
+    pub capabilities: Arc<Capabilities>,
+    /// How it is linked to its siblings.
+    pub composition: Composition,
 }
 
 /// What all instances of a container together may use; no limit where `None`.
@@ -130,6 +136,17 @@ pub enum StartError {
         /// The linker's own message, which names the import.
         message: String,
     },
+    /// The program imports an interface that is provided here, but that nothing grants to the container.
+    #[error("the component imports {import}, which this container is not granted")]
+    NotGranted {
+        /// The import's name.
+        import: String,
+        /// What would have to be granted.
+        capability: Capability,
+    },
+    /// An import that a sibling should meet is not met.
+    #[error(transparent)]
+    Link(#[from] LinkError),
 }
 
 /// Why a container goes on with the limits that it had.
@@ -155,6 +172,8 @@ pub struct Container {
 struct Owner {
     state: Arc<State>,
     http: Option<Arc<Dispatcher>>,
+    offer: Option<Offer>,
+    kind: Kind,
 }
 
 /// What the instances of a container share.
@@ -165,6 +184,8 @@ pub(crate) struct State {
     pub(crate) memory: Arc<Memory>,
     pub(crate) files: Arc<OpenFiles>,
     pub(crate) requests: AtomicU64,
+    /// Where its own imports lead, in the program's order.
+    links: Arc<[Bound]>,
     /// One place for each program that may run beside the container's own.
     pub(crate) execs: Arc<Semaphore>,
     /// Ends every instance at its next tick or wait.
@@ -180,6 +201,18 @@ pub(crate) struct Process<'a> {
     pub(crate) input: &'a Input,
     pub(crate) output: &'a Arc<dyn Output>,
     pub(crate) terminal: bool,
+    /// Where its own imports lead.
+    pub(crate) links: &'a Arc<[Bound]>,
+}
+
+impl ContainerConfig {
+    /// Whether what the program imports is granted here, and where its own imports lead.
+    pub(crate) fn admit(&self, program: &Arc<Compiled>) -> Result<Arc<[Bound]>, StartError> {
+        match self.capabilities.lacking(&program.imports) {
+            Some((import, capability)) => Err(StartError::NotGranted { import: import.to_owned(), capability }),
+            None => Ok(composition::bind(program, &self.composition.links)?),
+        }
+    }
 }
 
 impl State {
@@ -192,6 +225,7 @@ impl State {
             input: &config.input,
             output: &config.output,
             terminal: config.terminal,
+            links: &self.links,
         }
     }
 
@@ -199,6 +233,12 @@ impl State {
     pub(crate) fn at_end(&self, then: impl Fn() + Send + Sync + 'static) {
         // Only the dispatcher of a server asks for it, once.
         let _ = self.at_end.set(Box::new(then));
+    }
+
+    /// What there is to say about its end, if it has ended.
+    pub(crate) fn ended(&self) -> Option<String> {
+        let exit = self.exit.borrow();
+        exit.as_ref().map(|exit| if exit.message.is_empty() { exit.reason.to_string() } else { exit.message.clone() })
     }
 
     /// Ends the container, once: what comes first counts.
@@ -224,11 +264,13 @@ impl Container {
         program: &Program,
         config: ContainerConfig,
     ) -> Result<Container, StartError> {
+        let links = config.admit(&program.inner)?;
         let state = Arc::new(State {
             cpu: Cpu::new(&engine.turns, config.limits.cpu_weight, config.limits.cpu_millis),
             memory: Memory::of_container(config.limits.memory, &engine.memory),
             files: OpenFiles::of_container(engine.open_files, &engine.files),
             requests: AtomicU64::new(0),
+            links,
             execs: Arc::new(Semaphore::new(engine.execs)),
             killed: CancellationToken::new(),
             exit: watch::Sender::new(None),
@@ -243,8 +285,14 @@ impl Container {
                 None
             }
             Kind::HttpP2 | Kind::HttpP3 => Some(Dispatcher::new(state.clone(), program)?),
+            Kind::Library => None,
         };
-        Ok(Container { owner: Arc::new(Owner { state, http }) })
+        let library = Library::new(&state, program)?;
+        let offer = library.as_ref().map(Library::offer);
+        if let Some(library) = library {
+            state.engine.guests.handle().spawn(library.run(state.clone()));
+        }
+        Ok(Container { owner: Arc::new(Owner { state, http, offer, kind: program.kind() }) })
     }
 
     /// Ends when the container has, with how; at once if it already has.
@@ -261,19 +309,25 @@ impl Container {
 
     /// Asks the container to end within `grace`.
     ///
-    /// A server takes no new request, answers those it has and ends with 0. WASI has no signals: a command goes on until
-    /// it ends by itself. What is left after `grace` is killed.
+    /// A server or library takes no new request or call, answers those it has and ends with 0. WASI has no signals: a
+    /// command goes on until it ends by itself. What is left after `grace` is killed.
     pub fn terminate(&self, grace: Duration) {
-        let (state, http) = (self.owner.state.clone(), self.owner.http.clone());
+        let (state, http, offer) = (self.owner.state.clone(), self.owner.http.clone(), self.owner.offer.clone());
+        let kind = self.owner.kind;
         if let Some(http) = &http {
             http.close();
         }
         let guests = self.owner.state.engine.guests.handle();
         guests.spawn(async move {
             let drained = async {
-                match &http {
-                    Some(http) => http.drained().await,
-                    None => std::future::pending().await,
+                if kind == Kind::Command {
+                    std::future::pending().await
+                }
+                if let Some(http) = &http {
+                    http.drained().await;
+                }
+                if let Some(offer) = &offer {
+                    offer.drained().await;
                 }
             };
             tokio::select! {
@@ -282,6 +336,16 @@ impl Container {
                 () = tokio::time::sleep(grace) => state.end(Exit::by_force("killed: it did not end within the grace period")),
             }
         });
+    }
+
+    /// Ends when no other container is linked to this one; at once if none ever was.
+    pub fn unused(&self) -> impl Future<Output = ()> + Send + use<> {
+        let offer = self.owner.offer.clone();
+        async move {
+            if let Some(offer) = offer {
+                offer.unused().await;
+            }
+        }
     }
 
     /// Ends the container now, with 137.

@@ -4,6 +4,7 @@ use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
 
 use crate::command::Command;
+use crate::composition::Bound;
 use crate::container::{Exit, Process, StartError, State};
 use crate::input::Input;
 use crate::output::Output;
@@ -36,8 +37,8 @@ pub enum ExecError {
         /// How many may run.
         limit: usize,
     },
-    /// A server has no `wasi:cli/run`.
-    #[error("the component serves HTTP: only one that exports wasi:cli/run can be run inside a container")]
+    /// A server or library has no `wasi:cli/run`.
+    #[error("the component is no command: only one that exports wasi:cli/run can be run inside a container")]
     NotACommand,
     /// It could not be started.
     #[error(transparent)]
@@ -60,12 +61,13 @@ impl Exec {
         }
         let limit = state.engine.execs;
         let place = state.execs.clone().try_acquire_owned().map_err(|_| ExecError::TooMany { limit })?;
+        let links = state.config.admit(&program.inner)?;
         let command = Command::new(state, program)?;
         let (ended, exit) = watch::channel(None);
         let (state, killed) = (state.clone(), state.killed.child_token());
         let guard = killed.clone().drop_guard();
         state.engine.guests.handle().clone().spawn(async move {
-            let exit = command.run(&state, &config.process(), &killed).await;
+            let exit = command.run(&state, &config.process(&links), &killed).await;
             drop(place);
             // Nobody may be left who asks.
             let _ = ended.send(Some(exit));
@@ -87,7 +89,8 @@ impl Exec {
 }
 
 impl ExecConfig {
-    fn process(&self) -> Process<'_> {
-        Process { args: &self.args, env: &self.env, input: &self.input, output: &self.output, terminal: self.terminal }
+    fn process<'a>(&'a self, links: &'a Arc<[Bound]>) -> Process<'a> {
+        let (args, env, input, output) = (&self.args, &self.env, &self.input, &self.output);
+        Process { args, env, input, output, terminal: self.terminal, links }
     }
 }

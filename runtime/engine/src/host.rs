@@ -1,14 +1,18 @@
+use std::sync::Arc;
+
 use wasmtime::Store;
 use wasmtime::UpdateDeadline;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
+use crate::capabilities::Capabilities;
+use crate::composition::{Bound, Proxies};
 use crate::container::{Process, State};
 use crate::files::{Files, InstanceFiles};
 use crate::input::Stdin;
 use crate::memory::Reservation;
-use crate::output::{Pipe, Stream};
+use crate::output::{Output, Pipe, Stream};
 use crate::{bounds, cpu};
 
 /// What one store holds besides the guest: its view of WASI and what it took of the container's memory.
@@ -19,6 +23,10 @@ pub(crate) struct Host {
     files: InstanceFiles,
     table: ResourceTable,
     memory: Reservation,
+    output: Arc<dyn Output>,
+    capabilities: Arc<Capabilities>,
+    links: Arc<[Bound]>,
+    proxies: Proxies,
 }
 
 /// A fresh store of `container`, for `process`. Its guest gives way at each tick, through `on_tick`.
@@ -38,6 +46,10 @@ pub(crate) fn store(
         files: InstanceFiles::new(container.config.mounts.clone(), container.files.clone()),
         table,
         memory: Reservation::new(container.memory.clone()),
+        output: process.output.clone(),
+        capabilities: container.config.capabilities.clone(),
+        links: process.links.clone(),
+        proxies: Proxies::default(),
     };
     let mut store = Store::new(&container.engine.wasmtime, host);
     store.limiter(|host| &mut host.memory);
@@ -72,6 +84,29 @@ fn wasi(container: &State, process: &Process<'_>) -> WasiCtx {
 }
 
 impl Host {
+    pub(crate) fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    pub(crate) fn capabilities_and_table(&mut self) -> (&Capabilities, &mut ResourceTable) {
+        (&self.capabilities, &mut self.table)
+    }
+
+    /// Where the guest's own imports lead.
+    pub(crate) fn links(&self) -> &Arc<[Bound]> {
+        &self.links
+    }
+
+    /// What the guest holds of its siblings.
+    pub(crate) fn proxies(&mut self) -> &mut Proxies {
+        &mut self.proxies
+    }
+
+    /// Takes what the program prints.
+    pub(crate) fn output(&self) -> &dyn Output {
+        &*self.output
+    }
+
     pub(crate) fn files(&mut self) -> Files<'_> {
         Files { own: &mut self.files, table: &mut self.table }
     }

@@ -2,8 +2,9 @@
 //!
 //! An [`Engine`] compiles a component once per digest ([`Engine::compile`]) and starts containers of it
 //! ([`Engine::start`]). What the component exports decides how it runs, see [`Kind`]: a command runs to its end, an HTTP
-//! handler answers requests through the [`carob_net::HttpService`] of its [`Container`] and holds no instance while idle. Further programs
-//! run inside a container by [`Container::exec`].
+//! handler answers requests through the [`carob_net::HttpService`] of its [`Container`] and holds no instance while idle,
+//! and what exports interfaces of its own answers the calls of the containers that are linked to it ([`Link`]). Further
+//! programs run inside a container by [`Container::exec`].
 //!
 //! Limits belong to the container and are shared by all its live instances. A guest has no network here, sees of the
 //! host's files what it is given as [`Mount`]s, and cannot stop its neighbours: guests run on threads of their own, at a lower priority, and give way at every
@@ -14,8 +15,10 @@
 
 mod bounds;
 mod cache;
+mod capabilities;
 mod command;
 mod compile;
+mod composition;
 mod container;
 mod cpu;
 mod engine;
@@ -34,7 +37,9 @@ mod ticker;
 mod trap;
 mod wrap;
 
+pub use capabilities::{Bucket, BucketError, BucketGrant, Capabilities, Capability, Keys, Swapped};
 pub use compile::CompileError;
+pub use composition::{Composition, Interfaces, Link, LinkError, Peer};
 pub use container::{Container, ContainerConfig, Exit, Limits, Reason, ResizeError, StartError, Usage};
 pub use engine::{Engine, EngineConfig, EngineError, HttpLimits};
 pub use exec::{Exec, ExecConfig, ExecError};

@@ -3,6 +3,7 @@ use std::sync::{Arc, OnceLock};
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::compile::CompileError;
+use crate::composition::{self, Interfaces, Own};
 use crate::host::Host;
 use crate::pool::TABLES_PER_SLOT;
 
@@ -15,6 +16,8 @@ pub enum Kind {
     HttpP2,
     /// Exports `wasi:http/handler` 0.3: one instance answers several requests at a time.
     HttpP3,
+    /// Exports interfaces of its own only: runs as long as it is wanted, and answers the calls of its siblings.
+    Library,
 }
 
 /// A compiled component, mapped from the cache. Cloning shares the mapping.
@@ -26,6 +29,10 @@ pub struct Program {
 pub(crate) struct Compiled {
     component: Component,
     pub(crate) entry: Entry,
+    /// The names of its imports.
+    pub(crate) imports: Vec<String>,
+    /// Its imports and exports that are not WASI's.
+    pub(crate) own: Own,
     /// With its imports found, once a container was started: thousands of containers share it.
     linked: OnceLock<InstancePre<Host>>,
 }
@@ -37,6 +44,7 @@ pub(crate) enum Entry {
     CommandP3,
     HttpP2,
     HttpP3,
+    Library,
 }
 
 impl Program {
@@ -46,25 +54,41 @@ impl Program {
             Entry::CommandP2 | Entry::CommandP3 => Kind::Command,
             Entry::HttpP2 => Kind::HttpP2,
             Entry::HttpP3 => Kind::HttpP3,
+            Entry::Library => Kind::Library,
         }
+    }
+
+    /// What it needs of its siblings, and offers to them.
+    pub fn interfaces(&self) -> Interfaces {
+        self.inner.own.names()
     }
 }
 
 impl Compiled {
     pub(crate) fn new(component: Component) -> Result<Compiled, CompileError> {
         let engine = component.engine();
-        let exports: Vec<String> =
-            component.component_type().exports(engine).map(|(name, _)| name.to_owned()).collect();
-        let entry = entry(&exports).ok_or(CompileError::NothingToRun { exports })?;
-        Ok(Compiled { component, entry, linked: OnceLock::new() })
+        let ty = component.component_type();
+        let imports = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
+        let exports: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+        let own = Own::of(&ty, engine);
+        let library = (!own.exports.interfaces.is_empty()).then_some(Entry::Library);
+        let entry = entry(&exports).or(library).ok_or(CompileError::NothingToRun { exports })?;
+        Ok(Compiled { component, entry, imports, own, linked: OnceLock::new() })
     }
 
-    /// The component with its imports taken from `linker`, which is always the one of its engine.
+    /// The component with its imports taken from `linker`, which is always the one of its engine; its own imports are
+    /// forwarded to wherever the store says.
     pub(crate) fn linked(&self, linker: &Linker<Host>) -> wasmtime::Result<InstancePre<Host>> {
         if let Some(linked) = self.linked.get() {
             return Ok(linked.clone());
         }
-        let linked = linker.instantiate_pre(&self.component)?;
+        let linked = if self.own.imports.interfaces.is_empty() {
+            linker.instantiate_pre(&self.component)?
+        } else {
+            let mut linker = linker.clone();
+            composition::add_to_linker(&mut linker, &self.own.imports)?;
+            linker.instantiate_pre(&self.component)?
+        };
         Ok(self.linked.get_or_init(|| linked).clone())
     }
 

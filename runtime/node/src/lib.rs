@@ -22,6 +22,7 @@ mod errors;
 mod eviction;
 pub mod images;
 mod ip;
+mod keyvalue;
 mod logs;
 mod machine;
 mod node;

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::eviction::{Evictor, Hysteresis, Pressure, Thresholds};
 use crate::images::{self, ImageStore};
 use crate::ip::{Cidr, PodIps};
+use crate::keyvalue::Buckets;
 use crate::logs::{LogHub, PodDirs};
 use crate::machine::Machine;
 use crate::pods::{self, Context, EventWriter, PodTable, Recorder};
@@ -114,6 +115,7 @@ impl Node {
         let (news_sender, image_news) = watch::channel(());
         let context = Context {
             client,
+            buckets: Arc::new(Buckets::new(config.data_dir.join("keyvalue.redb"))),
             runtime,
             images: config.images.clone(),
             image_news,
@@ -155,6 +157,7 @@ impl Node {
                 ),
                 keep_lease(self.context.client.clone(), self.config.name.clone()),
                 images::news::tell(images.clone(), self.image_news.clone()),
+                self.context.buckets.follow_namespaces(self.context.client.clone()),
                 async {
                     if let Some(events) = events {
                         events.run().await;

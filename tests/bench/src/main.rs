@@ -3,10 +3,12 @@
 //! `make bench` runs all of them; arguments choose some by name. Absolute figures mean nothing beyond the machine and the
 //! minute: read the ratios. Start reading at [`BENCHES`], then `measure.rs` for how a load is made and counted.
 
+mod calls;
 mod creates;
 mod fanout;
 mod floor;
 mod http;
+mod keyvalue;
 mod limits;
 mod measure;
 mod objects;
@@ -33,6 +35,8 @@ const BENCHES: &[Bench] = &[
     ("cold", || http::cold().boxed()),
     ("neighbours", || http::neighbours().boxed()),
     ("limits", || limits::run().boxed()),
+    ("keyvalue", || keyvalue::run().boxed()),
+    ("calls", || calls::run().boxed()),
 ];
 
 #[tokio::main]

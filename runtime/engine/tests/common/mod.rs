@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use carob_engine::{Container, ContainerConfig, Engine, EngineConfig, Exit, Input, Limits, Output, Program, Stream};
+use carob_engine::{
+    Composition, Container, ContainerConfig, Engine, EngineConfig, Exit, Input, Limits, Output, Program, Stream,
+};
 use carob_net::{Body, HttpService, Refused, Unplugged};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
@@ -83,6 +85,8 @@ pub(crate) fn config(output: Arc<Printed>) -> ContainerConfig {
         input: Input::default(),
         terminal: false,
         http_reuse: false,
+        capabilities: Arc::default(),
+        composition: Composition::default(),
     }
 }
 

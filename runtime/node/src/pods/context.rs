@@ -14,11 +14,13 @@ use super::table::PodTable;
 use crate::clock::Clock;
 use crate::images::ImageStore;
 use crate::ip::PodIps;
+use crate::keyvalue::Buckets;
 use crate::logs::{LogHub, PodDirs};
 use crate::runtime::Runtime;
 
 pub(crate) struct Context {
     pub(crate) client: Client,
+    pub(crate) buckets: Arc<Buckets>,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) images: ImageStore,
     /// Changes when an image was loaded.

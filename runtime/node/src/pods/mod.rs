@@ -5,6 +5,8 @@
 
 mod amounts;
 mod backoff;
+mod capabilities;
+mod composition;
 mod context;
 mod ending;
 mod env;
@@ -21,6 +23,7 @@ mod reach;
 mod recover;
 mod report;
 mod restart;
+mod siblings;
 mod slot;
 mod sources;
 mod spec;
@@ -31,6 +34,7 @@ mod table;
 mod unsupported;
 mod worker;
 
+pub(crate) use capabilities::KEYVALUE;
 pub(crate) use context::Context;
 pub(crate) use events::{EventWriter, Recorder};
 pub(crate) use manager::run;

@@ -107,6 +107,8 @@ pub(crate) enum NotStarted {
     CreateContainerConfigError,
     CreateContainerError,
     RunContainerError,
+    /// The sibling that exports what it imports does not run; reported as `ContainerCreating`.
+    AwaitsSibling,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -39,7 +39,7 @@ fn references(container: &Container) -> impl Iterator<Item = SourceRef> {
     whole.chain(single).flatten()
 }
 
-async fn read(
+pub(super) async fn read(
     client: &Client,
     namespace: &str,
     source: &SourceRef,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use carob_engine::Capabilities;
 use carob_net::{HttpBound, Network, NetworkError};
 use k8s_openapi::api::core::v1::{Container as ContainerSpecOf, Pod};
 
@@ -11,13 +12,14 @@ use super::context::Context;
 use super::env::{self, Facts};
 use super::events::Kind;
 use super::observed::NotStarted;
+use super::siblings::Siblings;
 use super::slot::Slot;
 use super::spec::{PodExt, http_ports};
-use super::{amounts, sources, unsupported};
+use super::{amounts, capabilities, sources, unsupported};
 use crate::errors::said;
 use crate::images::{Image, ImageError};
 use crate::logs::LogWriter;
-use crate::runtime::{Container, ContainerSpec, Input};
+use crate::runtime::{Container, ContainerSpec, Input, Links};
 
 /// Lets one instance of an HTTP component answer several requests, one after the other.
 const HTTP_REUSE: &str = "carob.dev/http-reuse";
@@ -32,6 +34,7 @@ pub(crate) struct Job {
     pub(crate) ip: IpAddr,
     /// The Pod's: all its containers share it.
     pub(crate) network: Arc<dyn Network>,
+    pub(crate) siblings: Arc<Siblings>,
 }
 
 /// A container that runs. Dropping it makes its ports free and kills it.
@@ -73,9 +76,11 @@ impl Job {
             return Err(failure(NotStarted::CreateContainerConfigError, message));
         }
         let image = self.image(container)?;
+        let links = self.siblings.links(&self.context, &self.pod, self.slot, &image).await?;
         let env = self.environment(container).await?;
+        let capabilities = self.capabilities(container, &env).await?;
         let log = self.log(container)?;
-        let spec = self.spec(container, env, log.clone());
+        let spec = ContainerSpec { capabilities, links, ..self.spec(container, env, log.clone()) };
         let image_id = image.digest.clone();
         let running = self.context.runtime.start(image, spec).await;
         let running = running.map_err(|error| failure(NotStarted::CreateContainerError, error.to_string()))?;
@@ -126,6 +131,15 @@ impl Job {
         env::environment(&self.pod, container, &facts).map_err(config_error)
     }
 
+    async fn capabilities(
+        &self,
+        container: &ContainerSpecOf,
+        env: &[(String, String)],
+    ) -> Result<Arc<Capabilities>, Failure> {
+        let granted = capabilities::grant(&self.context, &self.pod, &container.name, env).await;
+        granted.map(Arc::new).map_err(|message| failure(NotStarted::CreateContainerConfigError, message))
+    }
+
     fn log(&self, container: &ContainerSpecOf) -> Result<Arc<LogWriter>, Failure> {
         let pod = self.pod.reference();
         if let Err(error) = self.context.dirs.remove_log(&pod, &container.name, self.run - 2) {
@@ -151,6 +165,8 @@ impl Job {
             network: self.network.clone(),
             input: Input::default(),
             terminal: false,
+            capabilities: Arc::default(),
+            links: Links::default(),
             output: log,
         }
     }
@@ -178,6 +194,8 @@ impl Job {
                 let image = container.image.as_deref().unwrap_or_default();
                 self.tell(container, Kind::Normal, "BackOff", format!("Back-off pulling image {image:?}"));
             }
+            // That is no failure: it is started once its sibling was.
+            NotStarted::AwaitsSibling => {}
             NotStarted::ErrImageNeverPull => {
                 warn("ErrImageNeverPull", failure.message.clone());
                 warn("Failed", "Error: ErrImageNeverPull".to_owned());

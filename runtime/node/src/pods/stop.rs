@@ -21,6 +21,10 @@ pub(super) async fn stop(container: Arc<dyn Container>, clock: Clock, until: Tim
     if drains && container.http().is_some() {
         drain(container.as_ref(), between(clock.now(), until) / 2).await;
     }
+    if drains {
+        // Whoever imports from it may still have requests to answer.
+        let _ = tokio::time::timeout(between(clock.now(), until), container.unused()).await;
+    }
     container.terminate(between(clock.now(), until));
 }
 

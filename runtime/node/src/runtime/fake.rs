@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use carob_engine::Interfaces;
 use carob_net::{Body, HttpService, Refused};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -100,6 +101,10 @@ impl Runtime for FakeRuntime {
         };
         async move { result }.boxed()
     }
+
+    fn interfaces(&self, _: Image) -> BoxFuture<'static, Result<Interfaces, StartError>> {
+        async { Ok(Interfaces::default()) }.boxed()
+    }
 }
 
 const USAGE: Usage =
@@ -122,6 +127,10 @@ impl Container for FakeContainer {
             let killed = Exit { code: 137, oom_killed: false, message: None };
             exit.send_if_modified(|ended| ended.is_none() && ended.replace(killed).is_none());
         });
+    }
+
+    fn unused(&self) -> BoxFuture<'static, ()> {
+        async {}.boxed()
     }
 
     fn http(&self) -> Option<Arc<dyn HttpService>> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use carob_engine::Mount;
+use carob_engine::{Capabilities, Interfaces, Mount, Peer};
 use carob_net::{HttpService, Network};
 use futures::future::BoxFuture;
 
@@ -25,6 +25,9 @@ pub(crate) use wasm::WasmRuntime;
 pub(crate) trait Runtime: Send + Sync + 'static {
     /// Starts a container of `image`.
     fn start(&self, image: Image, spec: ContainerSpec) -> BoxFuture<'static, Result<Arc<dyn Container>, StartError>>;
+
+    /// What a container of `image` needs of its siblings, and offers to them.
+    fn interfaces(&self, image: Image) -> BoxFuture<'static, Result<Interfaces, StartError>>;
 }
 
 /// What a container is started with.
@@ -49,6 +52,10 @@ pub(crate) struct ContainerSpec {
     pub(crate) input: Input,
     /// Whether it is told that input and output are a terminal.
     pub(crate) terminal: bool,
+    /// What it may use beside sockets and files.
+    pub(crate) capabilities: Arc<Capabilities>,
+    /// How it is linked to its siblings.
+    pub(crate) links: Links,
     /// Takes what it prints.
     pub(crate) output: Arc<dyn Output>,
 }
@@ -62,6 +69,24 @@ pub(crate) struct Limits {
     pub(crate) cpu_millis: Option<u32>,
     /// Its share of the processors beside others, while there is not enough for all: what it requests, in thousandths.
     pub(crate) cpu_weight: u32,
+}
+
+/// How a container is linked to the others of its Pod.
+#[derive(Default)]
+pub(crate) struct Links {
+    /// Where its imports lead.
+    pub(crate) imports: Vec<SiblingLink>,
+    /// Where others find what it exports.
+    pub(crate) peer: Option<Arc<Peer>>,
+}
+
+/// An import that a sibling's export meets.
+pub(crate) struct SiblingLink {
+    pub(crate) import: String,
+    pub(crate) export: String,
+    /// What the sibling runs.
+    pub(crate) image: Image,
+    pub(crate) peer: Arc<Peer>,
 }
 
 /// Takes what a container prints. It is called on the guest's own thread, so a slow one slows the guest.
@@ -91,6 +116,9 @@ pub(crate) trait Container: Send + Sync + 'static {
 
     /// Asks it to end, and ends it once `grace` is over. Asking again can only shorten the grace.
     fn terminate(&self, grace: Duration);
+
+    /// Waits until no sibling is linked to it any more; at once if none ever was.
+    fn unused(&self) -> BoxFuture<'static, ()>;
 
     /// What answers its HTTP requests, if it serves HTTP.
     fn http(&self) -> Option<Arc<dyn HttpService>>;

@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use carob_engine::{ContainerConfig, Engine, ExecConfig, Reason};
+use carob_engine::{Capability, Composition, ContainerConfig, Engine, ExecConfig, Interfaces, Link, Reason};
 use carob_net::HttpService;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::programs::Programs;
 use super::{
-    Container, ContainerSpec, ExecError, ExecSpec, Exit, Limits, Output, Process, Runtime, StartError, Stream, Usage,
+    Container, ContainerSpec, ExecError, ExecSpec, Exit, Limits, Links, Output, Process, Runtime, StartError, Stream,
+    Usage,
 };
 use crate::images::Image;
+use crate::pods::KEYVALUE;
 
 /// The engine, and the programs it has compiled.
 pub(crate) struct WasmRuntime {
@@ -32,15 +34,42 @@ impl Runtime for WasmRuntime {
         let (engine, programs) = (self.engine.clone(), self.programs.clone());
         async move {
             let program = programs.of_image(&image).await?;
-            let env = spec.env.clone();
-            let container = engine.start(&program, config(spec)).map_err(|error| StartError(error.to_string()))?;
+            let (name, env, mut spec) = (spec.name.clone(), spec.env.clone(), spec);
+            let composition = composition(&programs, std::mem::take(&mut spec.links)).await?;
+            let started = engine.start(&program, config(spec, composition));
+            let container = started.map_err(|error| StartError(told(&name, error)))?;
             Ok(Arc::new(WasmContainer { container, image, env: env.into(), programs }) as Arc<dyn Container>)
         }
         .boxed()
     }
+
+    fn interfaces(&self, image: Image) -> BoxFuture<'static, Result<Interfaces, StartError>> {
+        let programs = self.programs.clone();
+        async move { Ok(programs.of_image(&image).await?.interfaces()) }.boxed()
+    }
 }
 
-fn config(spec: ContainerSpec) -> ContainerConfig {
+/// Why the container does not start, and what to declare so that it does.
+fn told(container: &str, error: carob_engine::StartError) -> String {
+    match error {
+        carob_engine::StartError::NotGranted { capability: Capability::KeyValue, .. } => format!(
+            "{error}: declare the buckets that it may open in an annotation of the Pod, for instance {KEYVALUE}{container}: \
+             NAME"
+        ),
+        error => error.to_string(),
+    }
+}
+
+async fn composition(programs: &Programs, links: Links) -> Result<Composition, StartError> {
+    let mut found = Vec::with_capacity(links.imports.len());
+    for link in links.imports {
+        let program = programs.of_image(&link.image).await?;
+        found.push(Link { import: link.import, export: link.export, program, peer: link.peer });
+    }
+    Ok(Composition { links: found, peer: links.peer })
+}
+
+fn config(spec: ContainerSpec, composition: Composition) -> ContainerConfig {
     ContainerConfig {
         name: spec.name,
         args: spec.args,
@@ -53,6 +82,8 @@ fn config(spec: ContainerSpec) -> ContainerConfig {
         output: Arc::new(Printed(spec.output)),
         network: spec.network,
         http_reuse: spec.http_reuse,
+        capabilities: spec.capabilities,
+        composition,
     }
 }
 
@@ -92,6 +123,10 @@ impl Container for WasmContainer {
 
     fn terminate(&self, grace: Duration) {
         if grace.is_zero() { self.container.kill() } else { self.container.terminate(grace) }
+    }
+
+    fn unused(&self) -> BoxFuture<'static, ()> {
+        self.container.unused().boxed()
     }
 
     fn http(&self) -> Option<Arc<dyn HttpService>> {

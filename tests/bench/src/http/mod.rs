@@ -17,5 +17,7 @@ mod serve;
 mod wasmtime_serve;
 
 pub(crate) use cold::run as cold;
+pub(crate) use guest::engine;
 pub(crate) use neighbours::run as neighbours;
+pub(crate) use ours::Silent;
 pub(crate) use requests::run as requests;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use carob_engine::{Container, ContainerConfig, Engine, Input, Limits, Output, Program, Stream};
+use carob_engine::{Composition, Container, ContainerConfig, Engine, Input, Limits, Output, Program, Stream};
 use carob_net::{BoxError, HttpService, Unplugged};
 use http_body_util::BodyExt;
 
@@ -45,6 +45,8 @@ pub(crate) fn printing(
         limits,
         output,
         http_reuse: false,
+        capabilities: Arc::default(),
+        composition: Composition::default(),
     };
     Ok(engine.start(program, config)?)
 }

@@ -104,6 +104,7 @@ fn failure(failed: &Waiting, now: Timestamp) -> ContainerStateWaiting {
         NotStarted::CreateContainerConfigError => ("CreateContainerConfigError", failed.message.clone()),
         NotStarted::CreateContainerError => ("CreateContainerError", failed.message.clone()),
         NotStarted::RunContainerError => ("RunContainerError", failed.message.clone()),
+        NotStarted::AwaitsSibling => ("ContainerCreating", failed.message.clone()),
     };
     ContainerStateWaiting { reason: Some(reason.to_owned()), message: Some(message) }
 }

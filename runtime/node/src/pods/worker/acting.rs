@@ -68,7 +68,8 @@ impl Worker {
         let (Some(view), Some(place)) = (self.observed.get(slot), &self.place) else { return };
         let run = view.next_restart();
         let (ip, network) = (place.address(), place.network());
-        let job = Job { context: self.context.clone(), pod: self.pod.clone(), slot, run, ip, network };
+        let (context, siblings) = (self.context.clone(), self.siblings.clone());
+        let job = Job { context, pod: self.pod.clone(), slot, run, ip, network, siblings };
         let (start, handle) = abortable(job.run());
         self.observed.apply(Change::Starting(slot), now);
         self.starting.insert(slot, handle);

@@ -26,6 +26,7 @@ use super::plan::plan;
 use super::probe::ProbeKind;
 use super::reach::Reach;
 use super::report::Reported;
+use super::siblings::Siblings;
 use super::slot::Slot;
 use super::spec::PodExt;
 use super::start::{Failure, Live};
@@ -65,6 +66,7 @@ pub(crate) struct Worker {
     starting: HashMap<Slot, AbortHandle>,
     pending: FuturesUnordered<BoxFuture<'static, Done>>,
     reports: Reports,
+    siblings: Arc<Siblings>,
 }
 
 impl Worker {
@@ -89,6 +91,7 @@ impl Worker {
             starting: HashMap::new(),
             pending: FuturesUnordered::new(),
             reports,
+            siblings: Arc::default(),
         }
     }
 

@@ -53,6 +53,7 @@ impl Worker {
             true => self.run_hook(slot, Hook::PostStart, None),
             false => self.begin_probes(slot, now),
         }
+        self.retry(now, |reason| reason == NotStarted::AwaitsSibling);
     }
 
     fn not_started(&mut self, slot: Slot, failure: Failure, now: Timestamp) {
@@ -64,9 +65,14 @@ impl Worker {
     /// An image was loaded: whoever waits for one need not wait for its next try.
     pub(super) fn retry_images(&mut self) {
         let now = self.context.clock.now();
+        self.retry(now, |reason| matches!(reason, NotStarted::ImagePull | NotStarted::ErrImageNeverPull));
+    }
+
+    /// Those that wait for one of these reasons need not wait for their next try.
+    fn retry(&mut self, now: Timestamp, reasons: impl Fn(NotStarted) -> bool) {
         for view in &mut self.observed.containers {
             if let State::Waiting(Some(waiting)) = &mut view.state
-                && matches!(waiting.reason, NotStarted::ImagePull | NotStarted::ErrImageNeverPull)
+                && reasons(waiting.reason)
             {
                 waiting.retry_at = now;
             }
