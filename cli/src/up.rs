@@ -1,6 +1,7 @@
 //! `carob up`: a whole cluster in one process.
 
 mod address;
+mod classes;
 mod dialer;
 mod parts;
 mod ready;
@@ -142,6 +143,7 @@ async fn start(options: &UpOptions, data: &DataDir, parts: &mut Parts) -> anyhow
     parts.start("Services", |stop| async move { services.run(stop).await });
 
     let admin = client(Identity::user("kubernetes-admin").group("system:masters"));
+    classes::create_default(&admin).await?;
     ready::node(&admin, &node_name).await?;
     println!("node            {node_name} is ready");
     let samples = match options.samples {

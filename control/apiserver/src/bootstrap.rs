@@ -11,8 +11,8 @@ use crate::{ApiServer, Error, Identity, edge};
 
 const NAMESPACES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
 
-/// Creates the first namespaces and the Service `default/kubernetes`, and keeps its endpoints what they should be. Doing it
-/// again changes nothing.
+/// Creates the first namespaces, the ServiceAccount and the Service `kubernetes` of `default`, and keeps its endpoints what
+/// they should be. Doing it again changes nothing.
 pub(crate) async fn write(api: &ApiServer) -> Result<(), Error> {
     let served = |plural| api.registry().core(plural).is_some();
     if served("namespaces") {
@@ -20,6 +20,11 @@ pub(crate) async fn write(api: &ApiServer) -> Result<(), Error> {
             let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
             create(api, "/api/v1/namespaces", &namespace).await?;
         }
+    }
+    // Other namespaces get theirs from a controller; Pods are let into this one from the first moment.
+    if served("serviceaccounts") {
+        let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "default" } });
+        create(api, "/api/v1/namespaces/default/serviceaccounts", &account).await?;
     }
     if served("services") {
         create(api, "/api/v1/namespaces/default/services", &service(api)).await?;

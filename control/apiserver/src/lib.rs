@@ -9,6 +9,7 @@
 //! at [`ApiServer`], then `edge/pipeline.rs` (the way of a request), `verbs/` and `cache/`.
 
 mod access;
+mod admit;
 mod allocate;
 mod bootstrap;
 mod cache;

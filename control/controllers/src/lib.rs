@@ -12,6 +12,7 @@
 //! | `garbage` | nothing outlives its owners, unless it is told to |
 //! | `namespace` | a deleted namespace goes after everything that is in it |
 //! | `accounts` | every namespace has its ServiceAccount and the cluster's CA |
+//! | `volumes` | claims get their volumes, and volumes outlive them only if they are meant to |
 //! | `nodes` | silent nodes are marked, and Pods that nobody else will remove are removed |
 //!
 //! This crate knows `kube::Client` and Kubernetes types. It never knows the store, HTTP, or how a Pod is run.
@@ -31,6 +32,7 @@ mod namespace;
 mod nodes;
 mod pods;
 mod replicas;
+mod volumes;
 mod write;
 
 use carob_reconcile::Informers;
@@ -63,6 +65,7 @@ pub async fn run(
     namespace::start(&mut context);
     garbage::start(&mut context);
     nodes::start(&mut context);
+    volumes::start(&mut context);
     deployment::start(&mut context);
     endpoints::start(&mut context);
     replicas::start::<ReplicaSet>(&mut context);

@@ -14,6 +14,7 @@ use crate::reviews::{SELF_SUBJECT_REVIEWS, TOKEN_REVIEWS};
 use crate::secrets::SECRETS;
 use crate::serviceaccounts::SERVICE_ACCOUNTS;
 use crate::services::SERVICES;
+use crate::volumes::{PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES};
 
 static ALL: &[Resource] = &[
     CONFIG_MAPS,
@@ -21,6 +22,8 @@ static ALL: &[Resource] = &[
     CORE_EVENTS,
     NAMESPACES,
     NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
     PODS,
     REPLICATION_CONTROLLERS,
     SECRETS,
@@ -33,6 +36,7 @@ static ALL: &[Resource] = &[
     LEASES,
     ENDPOINT_SLICES,
     EVENTS,
+    STORAGE_CLASSES,
 ];
 
 /// Every built-in resource, in the order in which discovery lists them.

@@ -28,7 +28,8 @@ fn preferred(pod: &Pod) -> &[PreferredSchedulingTerm] {
         .unwrap_or_default()
 }
 
-fn any_term(selector: &NodeSelector, node: &NodeInfo) -> bool {
+/// Whether any term of a selector matches the node.
+pub(crate) fn any_term(selector: &NodeSelector, node: &NodeInfo) -> bool {
     selector.node_selector_terms.iter().any(|term| matches(term, node))
 }
 

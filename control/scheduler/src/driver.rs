@@ -15,7 +15,11 @@ use tokio::time::Instant;
 
 use crate::cache::Cache;
 use crate::demand::Demand;
-use crate::plan::{Decision, plan};
+use crate::lookup::Lookup;
+use crate::plan::{Decision, nowhere, plan};
+use crate::reserved::Reserved;
+use crate::settle;
+use crate::storage::{Choice, Storage, is_said};
 use crate::waiting::Waiting;
 
 const NAME: &str = "default-scheduler";
@@ -23,24 +27,27 @@ const NAME: &str = "default-scheduler";
 const CONCURRENT: usize = 64;
 /// A Pod that waits is tried again after this time even if nothing seems to have changed.
 const AT_LAST: Duration = Duration::from_secs(300);
+/// A Pod whose volumes could not be had where it was to be is decided about anew after this time.
+const RETHINK: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(client: Client, informers: &Informers) {
     let (recorder, writer) = recorder(client.clone(), NAME);
     let queue = Arc::new(Queue::new());
-    let scheduler =
-        Arc::new(Scheduler { client, recorder, pods: informers.of(), state: Mutex::default(), queue: queue.clone() });
+    let lookup = Lookup::new(informers);
+    let scheduler = Arc::new(Scheduler { client, recorder, lookup, state: Mutex::default(), queue: queue.clone() });
     let nodes: Informer<Node> = informers.of();
     nodes.synced().await;
-    scheduler.pods.synced().await;
+    scheduler.lookup.synced().await;
     scheduler.clone().follow_nodes(nodes);
     scheduler.clone().follow_pods();
+    scheduler.clone().follow_storage();
     tokio::join!(carob_reconcile::run(scheduler, queue, CONCURRENT), writer.run());
 }
 
 struct Scheduler {
     client: Client,
     recorder: Recorder,
-    pods: Informer<Pod>,
+    lookup: Lookup,
     state: Mutex<State>,
     queue: Arc<Queue<ObjectKey>>,
 }
@@ -49,6 +56,7 @@ struct Scheduler {
 struct State {
     cache: Cache,
     waiting: Waiting,
+    reserved: Reserved,
 }
 
 impl Scheduler {
@@ -69,11 +77,11 @@ impl Scheduler {
 
     fn follow_pods(self: Arc<Self>) {
         let scheduler = Arc::downgrade(&self);
-        self.pods.on_change(move |change| {
+        self.lookup.pods.on_change(move |change| {
             let (Some(scheduler), Some(pod)) = (scheduler.upgrade(), change.latest()) else { return };
             let key = ObjectKey::of(&pod.metadata);
             let mut state = scheduler.state.lock();
-            let pod = scheduler.pods.find(&key);
+            let pod = scheduler.lookup.pods.find(&key);
             if state.cache.set_pod(&key, pod.as_deref()) {
                 scheduler.wake(&state.waiting);
             }
@@ -84,8 +92,32 @@ impl Scheduler {
                         scheduler.queue.add(key);
                     }
                 }
-                _ => state.waiting.remove(&key),
+                _ => {
+                    state.waiting.remove(&key);
+                    state.reserved.remove(&key);
+                }
             }
+        });
+    }
+
+    /// A claim wakes the Pods that name it; a volume or a class whoever waits.
+    fn follow_storage(self: Arc<Self>) {
+        let scheduler = Arc::downgrade(&self);
+        self.lookup.claims.on_change(move |change| {
+            let (Some(scheduler), Some(claim)) = (scheduler.upgrade(), change.latest()) else { return };
+            let users = scheduler.lookup.users(&ObjectKey::of(&claim.metadata));
+            let ours = users.iter().filter(|pod| is_ours(pod));
+            ours.for_each(|pod| scheduler.queue.add(ObjectKey::of(&pod.metadata)));
+        });
+        let scheduler = Arc::downgrade(&self);
+        self.lookup.volumes.on_change(move |_| {
+            let Some(scheduler) = scheduler.upgrade() else { return };
+            scheduler.wake(&scheduler.state.lock().waiting);
+        });
+        let scheduler = Arc::downgrade(&self);
+        self.lookup.classes.on_change(move |_| {
+            let Some(scheduler) = scheduler.upgrade() else { return };
+            scheduler.wake(&scheduler.state.lock().waiting);
         });
     }
 
@@ -102,7 +134,11 @@ impl Scheduler {
         if state.cache.is_assumed(key, &demand.uid) {
             return None;
         }
-        let (decision, looked_at) = plan(pod, &demand, state.cache.nodes(), state.cache.start);
+        let nodes = state.cache.nodes();
+        let (decision, looked_at) = match Storage::of(pod, &self.lookup) {
+            Ok(storage) => plan(pod, &demand, &storage, nodes, state.cache.start),
+            Err(why) => (nowhere(nodes.len(), &why), 0),
+        };
         state.cache.start = (state.cache.start + looked_at) % state.cache.nodes().len().max(1);
         match &decision {
             Decision::Bind(node) => {
@@ -114,12 +150,62 @@ impl Scheduler {
         Some(decision)
     }
 
+    /// Binds the Pod to the node where it has its place, once its volumes are there.
+    async fn place(&self, key: &ObjectKey, pod: &Pod, node: String) -> kube::Result<Next> {
+        let placed = self.try_to_place(key, pod, node).await;
+        if placed.is_err() {
+            self.withdraw(key, pod);
+        }
+        placed
+    }
+
+    async fn try_to_place(&self, key: &ObjectKey, pod: &Pod, node: String) -> kube::Result<Next> {
+        let Some(choices) = self.choices(pod, &node) else { return Ok(self.give_up(key, pod)) };
+        if choices.is_empty() {
+            return self.bind(key, pod, node).await;
+        }
+        let (uid, now) = (pod.metadata.uid.clone().unwrap_or_default(), Instant::now());
+        let place = self.state.lock().reserved.find(key, &uid).cloned();
+        match place {
+            // What was said is unsaid: whoever makes the volume could not, or nobody does.
+            Some(place) if place.is_over(now) || !choices.iter().all(|choice| is_said(choice, &node)) => {
+                Ok(self.give_up(key, pod))
+            }
+            Some(place) => Ok(Next::After(place.left(now))),
+            None => {
+                settle::say(&self.client, &self.lookup, &choices, &node).await?;
+                self.state.lock().reserved.keep(key, &uid, &node, now);
+                // The volumes may be there already: looked at again, now that whatever comes wakes the Pod.
+                Ok(Next::After(Duration::ZERO))
+            }
+        }
+    }
+
+    /// What is still open about the Pod's claims; `None` if it cannot have them on this node after all.
+    fn choices(&self, pod: &Pod, node: &str) -> Option<Vec<Choice>> {
+        let storage = Storage::of(pod, &self.lookup).ok()?;
+        if storage.is_settled() {
+            return Some(Vec::new());
+        }
+        let state = self.state.lock();
+        storage.choose(state.cache.nodes().iter().find(|known| known.name == node)?)
+    }
+
+    fn give_up(&self, key: &ObjectKey, pod: &Pod) -> Next {
+        self.withdraw(key, pod);
+        Next::After(RETHINK)
+    }
+
+    fn withdraw(&self, key: &ObjectKey, pod: &Pod) {
+        let mut state = self.state.lock();
+        state.reserved.remove(key);
+        state.cache.withdraw(key, pod.metadata.uid.as_deref().unwrap_or_default());
+    }
+
     async fn bind(&self, key: &ObjectKey, pod: &Pod, node: String) -> kube::Result<Next> {
         let uid = pod.metadata.uid.clone().unwrap_or_default();
-        if let Err(error) = self.write_binding(key, &uid, &node).await {
-            self.state.lock().cache.withdraw(key, &uid);
-            return Err(error);
-        }
+        self.write_binding(key, &uid, &node).await?;
+        self.state.lock().reserved.remove(key);
         self.recorder.event(pod, EventType::Normal, "Scheduled", format!("Successfully assigned {key} to {node}"));
         Ok(Next::Done)
     }
@@ -161,9 +247,13 @@ impl Reconcile for Scheduler {
     const NAME: &'static str = "scheduler";
 
     async fn reconcile(&self, key: ObjectKey) -> kube::Result<Next> {
-        let Some(pod) = self.pods.find(&key).filter(|pod| is_ours(pod)) else { return Ok(Next::Done) };
+        let Some(pod) = self.lookup.pods.find(&key).filter(|pod| is_ours(pod)) else { return Ok(Next::Done) };
+        let place = self.state.lock().reserved.find(&key, pod.metadata.uid.as_deref().unwrap_or_default()).cloned();
+        if let Some(place) = place {
+            return self.place(&key, &pod, place.node).await;
+        }
         match self.decide(&key, &pod) {
-            Some(Decision::Bind(node)) => self.bind(&key, &pod, node).await,
+            Some(Decision::Bind(node)) => self.place(&key, &pod, node).await,
             Some(Decision::Unschedulable(message)) => self.tell_unschedulable(&key, &pod, message).await,
             None => Ok(Next::Done),
         }

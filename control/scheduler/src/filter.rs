@@ -5,12 +5,13 @@ use k8s_openapi::api::core::v1::Pod;
 use crate::affinity::wanted;
 use crate::demand::Demand;
 use crate::node::NodeInfo;
+use crate::storage::Storage;
 use crate::taints::{tolerates, untolerated};
 
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 
 /// Why the Pod cannot run on this node; empty when it can. The first filter that objects speaks.
-pub(crate) fn objections(pod: &Pod, demand: &Demand, node: &NodeInfo) -> Vec<String> {
+pub(crate) fn objections(pod: &Pod, demand: &Demand, storage: &Storage, node: &NodeInfo) -> Vec<String> {
     if node.unschedulable && !tolerates_cordon(pod) {
         return vec!["node(s) were unschedulable".into()];
     }
@@ -24,7 +25,11 @@ pub(crate) fn objections(pod: &Pod, demand: &Demand, node: &NodeInfo) -> Vec<Str
     if demand.host_ports.iter().any(|port| node.host_ports.iter().any(|taken| taken.conflicts(port))) {
         return vec!["node(s) didn't have free ports for the requested pod ports".into()];
     }
-    insufficient(demand, node)
+    let insufficient = insufficient(demand, node);
+    if !insufficient.is_empty() {
+        return insufficient;
+    }
+    storage.objection(node).map(str::to_owned).into_iter().collect()
 }
 
 fn tolerates_cordon(pod: &Pod) -> bool {

@@ -3,7 +3,8 @@
 //! Every Pod that has no node gets one, or an Event that says why not. The decision is a pure function over what is
 //! known of the nodes (`cache.rs`): filters say where the Pod can run, scores say where it should. One Pod is decided
 //! at a time and its resources are counted at once ("assumed"), before the API server has heard of it: so a burst of
-//! Pods is never over-committed, while their bindings are written concurrently.
+//! Pods is never over-committed, while their bindings are written concurrently. A Pod whose claims wait for it keeps its
+//! place until its volumes are there (`storage.rs`).
 //!
 //! This crate knows `kube::Client`, Kubernetes types and, of `carob-resources`, how a quantity reads. It never knows the
 //! store, HTTP, how a node runs a Pod, or why a Pod exists.
@@ -15,11 +16,15 @@ mod cache;
 mod demand;
 mod driver;
 mod filter;
+mod lookup;
 mod node;
 mod plan;
 mod quantity;
+mod reserved;
 mod resources;
 mod score;
+mod settle;
+mod storage;
 mod taints;
 mod waiting;
 

@@ -8,6 +8,7 @@ use crate::demand::Demand;
 use crate::filter::objections;
 use crate::node::NodeInfo;
 use crate::score::best;
+use crate::storage::Storage;
 
 /// Fewer nodes than this are all looked at.
 const SMALL_CLUSTER: usize = 100;
@@ -23,7 +24,13 @@ pub(crate) enum Decision {
 
 /// Decides about one Pod. The search begins at node `start` and ends when enough nodes were found to choose from.
 /// Returns how many nodes were looked at, too, so that the next search can begin after them.
-pub(crate) fn plan(pod: &Pod, demand: &Demand, nodes: &[NodeInfo], start: usize) -> (Decision, usize) {
+pub(crate) fn plan(
+    pod: &Pod,
+    demand: &Demand,
+    storage: &Storage,
+    nodes: &[NodeInfo],
+    start: usize,
+) -> (Decision, usize) {
     let enough = enough(nodes.len());
     let mut feasible = Vec::new();
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
@@ -31,7 +38,7 @@ pub(crate) fn plan(pod: &Pod, demand: &Demand, nodes: &[NodeInfo], start: usize)
     for offset in 0..nodes.len() {
         let node = &nodes[(start + offset) % nodes.len()];
         looked_at += 1;
-        let objections = objections(pod, demand, node);
+        let objections = objections(pod, demand, storage, node);
         if objections.is_empty() {
             feasible.push(node);
         }
@@ -47,6 +54,11 @@ pub(crate) fn plan(pod: &Pod, demand: &Demand, nodes: &[NodeInfo], start: usize)
         None => Decision::Unschedulable(message(nodes.len(), &reasons)),
     };
     (decision, looked_at)
+}
+
+/// The decision about a Pod that no node could take, whatever it offers.
+pub(crate) fn nowhere(nodes: usize, why: &str) -> Decision {
+    Decision::Unschedulable(format!("0/{nodes} nodes are available: {why}."))
 }
 
 /// How many feasible nodes are enough to choose from: all in a small cluster, then a share that falls from 50 % to

@@ -42,7 +42,7 @@ fn decide(pod: &Pod, nodes: &[Arc<Node>]) -> Decision {
     for node in nodes {
         cache.set_node(node.metadata.name.as_ref().unwrap(), Some(node));
     }
-    plan(pod, &Demand::of(pod), cache.nodes(), 0).0
+    plan(pod, &Demand::of(pod), &Storage::default(), cache.nodes(), 0).0
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn host_ports_are_taken_once() {
     cache.assume(Demand::of(&first), "a");
     let mut second = first.clone();
     second.metadata.name = Some("second".into());
-    let (decision, _) = plan(&second, &Demand::of(&second), cache.nodes(), 0);
+    let (decision, _) = plan(&second, &Demand::of(&second), &Storage::default(), cache.nodes(), 0);
     let expected = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.";
     assert_eq!(decision, Decision::Unschedulable(expected.into()));
 }
@@ -157,7 +157,7 @@ fn siblings_spread_and_no_node_is_over_committed() {
             )
             .unwrap(),
         ]);
-        let (decision, _) = plan(&pod, &Demand::of(&pod), cache.nodes(), 0);
+        let (decision, _) = plan(&pod, &Demand::of(&pod), &Storage::default(), cache.nodes(), 0);
         match decision {
             Decision::Bind(node) => {
                 cache.assume(Demand::of(&pod), &node);
@@ -179,6 +179,6 @@ fn a_large_cluster_is_searched_in_turns() {
         cache.set_node(&name, Some(&node(&name, "1", json!({}))));
     }
     let pod = pod(json!({}));
-    let (decision, looked_at) = plan(&pod, &Demand::of(&pod), cache.nodes(), 900);
+    let (decision, looked_at) = plan(&pod, &Demand::of(&pod), &Storage::default(), cache.nodes(), 900);
     assert_eq!((decision, looked_at), (Decision::Bind("n900".into()), 420));
 }

@@ -14,6 +14,7 @@
 //!   declares none.
 //! - There is no registry yet: an image has to be in the node's own store, under its name, also with `imagePullPolicy`
 //!   `Always`.
+//! - It provides volumes by itself: the provisioner `carob.dev/local-path` makes folders under its data directory.
 //! - WASI has no signals: a command that is told to end goes on until its grace is over. A server stops taking requests.
 
 mod api;
@@ -23,6 +24,7 @@ mod eviction;
 pub mod images;
 mod ip;
 mod keyvalue;
+mod local_path;
 mod logs;
 mod machine;
 mod node;

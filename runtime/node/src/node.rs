@@ -20,6 +20,7 @@ use crate::eviction::{Evictor, Hysteresis, Pressure, Thresholds};
 use crate::images::{self, ImageStore};
 use crate::ip::{Cidr, PodIps};
 use crate::keyvalue::Buckets;
+use crate::local_path;
 use crate::logs::{LogHub, PodDirs};
 use crate::machine::Machine;
 use crate::pods::{self, Context, EventWriter, PodTable, Recorder};
@@ -158,6 +159,11 @@ impl Node {
                 keep_lease(self.context.client.clone(), self.config.name.clone()),
                 images::news::tell(images.clone(), self.image_news.clone()),
                 self.context.buckets.follow_namespaces(self.context.client.clone()),
+                local_path::run(
+                    self.context.client.clone(),
+                    self.config.name.clone(),
+                    self.config.data_dir.join("local-path"),
+                ),
                 async {
                     if let Some(events) = events {
                         events.run().await;

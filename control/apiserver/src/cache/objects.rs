@@ -59,6 +59,13 @@ impl Cache {
         self.state.read().objects.get(key).cloned()
     }
 
+    /// Waits until there is an object under this key.
+    pub(crate) async fn appears(&self, key: &str) {
+        // Subscribed before the look, so that no wake-up is missed.
+        let mut moved = self.moved.subscribe();
+        while self.get(key).is_none() && moved.changed().await.is_ok() {}
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.state.read().objects.len()
     }

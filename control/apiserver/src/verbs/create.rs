@@ -14,7 +14,7 @@ use super::{
     initial, respond,
     write::{self, Prepared},
 };
-use crate::{allocate, codec, status::Status};
+use crate::{admit, allocate, codec, status::Status};
 
 pub(super) async fn create(call: &Call, body: Body) -> Result<Response, Status> {
     if call.served.resource.scope == Scope::Namespaced && call.address.namespace.is_empty() {
@@ -29,6 +29,7 @@ pub(super) async fn create(call: &Call, body: Body) -> Result<Response, Status> 
 pub(super) async fn insert(call: &Call, object: Value) -> Result<Bytes, Status> {
     let dry_run = call.query.dry_run()?;
     let mut object = initial::prepare(call, object, Timestamp::now())?;
+    admit::create(call, &mut object).await?;
     let generated = object["metadata"]["name"].as_str().unwrap_or_default().is_empty();
     // Only what the server chooses is chosen anew when it turns out to be taken.
     let chosen = generated || allocate::is_service(call.served.resource);

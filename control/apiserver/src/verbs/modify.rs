@@ -13,7 +13,7 @@ use super::{
     initial,
     write::{self, Prepared},
 };
-use crate::{allocate, cache::Entry, codec, status::Status};
+use crate::{admit, allocate, cache::Entry, codec, status::Status};
 
 /// Which part of an object a request may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub(super) async fn modify(
         let Decoded { object, warnings } = edit(&old)?;
         meets(call, &object, &old)?;
         let new = shape(call, part, object, &old)?;
+        if part == Part::Main {
+            admit::update(call, &new, &old)?;
+        }
         if let Some(bytes) = store(call, &entry, new, &old, dry_run).await? {
             return Ok((bytes, warnings));
         }

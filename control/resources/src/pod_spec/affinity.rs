@@ -16,20 +16,26 @@ pub(super) fn check_affinity(affinity: &Value, path: &Path, found: &mut Causes) 
 }
 
 fn check_node_affinity(affinity: &Value, path: &Path, found: &mut Causes) {
-    if has(affinity, &format!("/{REQUIRED}")) {
-        let path = path.child(REQUIRED).child("nodeSelectorTerms");
-        let terms = list(affinity, &format!("/{REQUIRED}/nodeSelectorTerms"));
-        if terms.is_empty() {
-            found.push(Cause::required(&path, "must have at least one node selector term"));
-        }
-        for (index, term) in terms.iter().enumerate() {
-            check_node_term(term, &path.index(index), found);
-        }
+    let required = format!("/{REQUIRED}");
+    if has(affinity, &required) {
+        check_node_selector(at(affinity, &required), &path.child(REQUIRED), found);
     }
     for (index, preferred) in list(affinity, &format!("/{PREFERRED}")).iter().enumerate() {
         let path = path.child(PREFERRED).index(index);
         check_weight(preferred, &path, found);
         check_node_term(at(preferred, "/preference"), &path.child("preference"), found);
+    }
+}
+
+/// What is wrong with a choice of nodes.
+pub(crate) fn check_node_selector(selector: &Value, path: &Path, found: &mut Causes) {
+    let path = path.child("nodeSelectorTerms");
+    let terms = list(selector, "/nodeSelectorTerms");
+    if terms.is_empty() {
+        found.push(Cause::required(&path, "must have at least one node selector term"));
+    }
+    for (index, term) in terms.iter().enumerate() {
+        check_node_term(term, &path.index(index), found);
     }
 }
 

@@ -14,6 +14,7 @@ mod template;
 mod tolerations;
 mod volumes;
 
+pub(crate) use affinity::check_node_selector;
 pub(crate) use defaults::default_spec;
 pub(crate) use ports::{check_protocol, invalid_number};
 pub(crate) use resources::{canonical_quantities, default_requests, qos_class};
