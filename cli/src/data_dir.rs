@@ -1,5 +1,5 @@
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -52,10 +52,17 @@ impl DataDir {
     /// Pods are bound to it.
     pub(crate) fn node_name(&self) -> anyhow::Result<String> {
         let path = self.root.join("node-name");
-        if let Ok(name) = fs::read_to_string(&path) {
-            return Ok(name.trim().to_owned());
-        }
         let name = as_object_name(&rustix::system::uname().nodename().to_string_lossy());
+        match fs::read_to_string(&path) {
+            Ok(held) if held.trim().is_empty() => bail!(
+                "{} is empty; write the name of this node into it, which was {name:?} unless the host was renamed: Pods are \
+                 bound to nodes by their names",
+                path.display()
+            ),
+            Ok(held) => return Ok(held.trim().to_owned()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
         carob_pki::write_private(&path, &name)?;
         Ok(name)
     }
@@ -147,5 +154,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("node-name"), "first").unwrap();
         assert_eq!(data_dir(folder.path()).node_name().unwrap(), "first");
+        fs::write(folder.path().join("node-name"), "\n").unwrap();
+        let refusal = data_dir(folder.path()).node_name().unwrap_err().to_string();
+        assert!(refusal.contains("node-name is empty; write the name of this node into it"), "{refusal}");
     }
 }

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use crate::args::KubeconfigOptions;
 use crate::data_dir::DataDir;
 
+/// More links in a row than this lead nowhere, as the system counts, too.
+const MOST_LINKS: usize = 40;
+
 /// Prints the administrator's kubeconfig, or merges it into the user's own.
 pub(crate) fn run(options: &KubeconfigOptions) -> anyhow::Result<()> {
     let path = DataDir::locate(&options.data)?.kubeconfig();
@@ -17,19 +20,36 @@ pub(crate) fn run(options: &KubeconfigOptions) -> anyhow::Result<()> {
         print!("{ours}");
         return Ok(());
     }
-    let target = users_own()?;
-    let theirs = match fs::read_to_string(&target) {
+    merge_into(&behind_links(users_own()?), &ours)
+}
+
+/// Writes the merged file where the old one is, with the rights that it has.
+fn merge_into(target: &Path, ours: &str) -> anyhow::Result<()> {
+    let theirs = match fs::read_to_string(target) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", target.display())),
     };
-    let merged = merge(&theirs, &ours).with_context(|| format!("cannot merge into {}", target.display()))?;
+    let merged = merge(&theirs, ours).with_context(|| format!("cannot merge into {}", target.display()))?;
     if let Some(folder) = target.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    carob_pki::write_private(&target, &merged)?;
+    let held = fs::metadata(target).ok().map(|held| held.permissions());
+    carob_pki::write_private(target, &merged)?;
+    if let Some(held) = held {
+        fs::set_permissions(target, held).with_context(|| format!("cannot set the mode of {}", target.display()))?;
+    }
     println!("merged the context \"carob\" into {}", target.display());
     Ok(())
+}
+
+/// The file that a path means in the end: a link to it is followed and stays, also one that leads to no file yet.
+fn behind_links(mut path: PathBuf) -> PathBuf {
+    for _ in 0..MOST_LINKS {
+        let Ok(next) = fs::read_link(&path) else { return path };
+        path = path.parent().unwrap_or(Path::new("")).join(next);
+    }
+    path
 }
 
 /// The file that kubectl would write to: the first of $KUBECONFIG, or ~/.kube/config.
@@ -104,6 +124,23 @@ contexts:
         let merged: Value = serde_saphyr::from_str(&merge("", OURS).unwrap()).unwrap();
         assert_eq!(merged["kind"], "Config");
         assert_eq!(merged["users"][0]["name"], "carob");
+    }
+
+    #[test]
+    fn a_link_to_the_file_stays_and_so_does_its_mode() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link, second) =
+            (folder.path().join("real"), folder.path().join("link"), folder.path().join("second"));
+        symlink("real", &link).unwrap();
+        symlink(&link, &second).unwrap();
+        let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        merge_into(&behind_links(second.clone()), OURS).unwrap();
+        assert_eq!(mode(), 0o600, "a new file is its owner's");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        merge_into(&behind_links(second.clone()), OURS).unwrap();
+        assert_eq!(mode(), 0o640);
+        assert!(link.is_symlink() && second.is_symlink() && !file.is_symlink());
     }
 
     #[test]
