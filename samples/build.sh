@@ -75,7 +75,7 @@ guest_cargo() {
 
 collect() {
     local name
-    for name in counter hello-http hello-http-p3 misbehave prices shop visits; do
+    for name in cached-page counter file-prober file-prober-p3 hello-http hello-http-p3 misbehave page-cache prices shop visits; do
         # cargo names the file of a library with underscores.
         local built=$guests/$TARGET/release/$name.wasm
         [ -f "$built" ] || built=$guests/$TARGET/release/${name//-/_}.wasm

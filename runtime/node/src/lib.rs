@@ -33,6 +33,7 @@ mod quantity;
 mod registration;
 mod runtime;
 mod stats;
+mod volumes;
 
 pub use eviction::{Thresholds, ThresholdsError};
 pub use ip::{Cidr, CidrError};

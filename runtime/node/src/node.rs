@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use carob_engine::Engine;
 use carob_net::{HttpEndpoints, Networks};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::Client;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -27,6 +28,7 @@ use crate::pods::{self, Context, EventWriter, PodTable, Recorder};
 use crate::registration::{NodeFacts, allocatable, keep_lease, keep_node};
 use crate::runtime::{Runtime, WasmRuntime};
 use crate::stats::{self, Samples};
+use crate::volumes::{MemoryDirs, Objects, Roots};
 
 /// How a node is named and what it may use.
 #[derive(Clone)]
@@ -112,9 +114,15 @@ impl Node {
         clock: Clock,
     ) -> Node {
         let machine = Machine::read(&config.data_dir);
+        let allocatable = allocatable(&machine, &config.eviction_hard, config.max_pods);
+        let labels = facts(&config, &machine, &allocatable).all_labels();
         let (recorder, events) = Recorder::new(client.clone(), config.name.clone());
         let (news_sender, image_news) = watch::channel(());
         let context = Context {
+            objects: Objects::new(client.clone()),
+            memory: MemoryDirs::of(&config.data_dir),
+            roots: Roots::new(config.data_dir.join("roots")),
+            labels,
             client,
             buckets: Arc::new(Buckets::new(config.data_dir.join("keyvalue.redb"))),
             runtime,
@@ -130,7 +138,7 @@ impl Node {
             table: PodTable::default(),
             node_name: config.name.clone(),
             host_ip: config.address,
-            allocatable: allocatable(&machine, &config.eviction_hard, config.max_pods),
+            allocatable,
         };
         let events = Mutex::new(Some(events));
         let samples = Samples::default();
@@ -143,8 +151,9 @@ impl Node {
     pub async fn run(&self, shutdown: CancellationToken) {
         let events = self.events.lock().take();
         let images = self.context.images.clone();
-        let facts = self.facts();
+        let facts = facts(&self.config, &self.machine, &self.context.allocatable);
         let (evictor, pressure) = self.evictor();
+        self.sweep_roots().await;
         let parts = async {
             tokio::join!(
                 pods::run(self.context.clone()),
@@ -164,6 +173,7 @@ impl Node {
                     self.config.name.clone(),
                     self.config.data_dir.join("local-path"),
                 ),
+                self.forget_files(),
                 async {
                     if let Some(events) = events {
                         events.run().await;
@@ -202,18 +212,44 @@ impl Node {
         (evictor, pressure)
     }
 
-    fn facts(&self) -> NodeFacts {
-        let config = self.config.clone();
-        NodeFacts {
-            name: config.name,
-            address: config.address,
-            labels: config.labels,
-            pod_cidr: config.pod_cidr,
-            max_pods: config.max_pods,
-            kubelet_version: config.kubelet_version,
-            kubelet_port: config.kubelet_port,
-            allocatable: self.context.allocatable.clone(),
-            machine: self.machine.clone(),
+    /// Removes what containers of another process saw at `/`.
+    async fn sweep_roots(&self) {
+        let context = self.context.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || context.roots.sweep()).await {
+            tracing::warn!(%error, "files of containers that are gone could not be removed");
         }
+    }
+
+    /// Removes the unpacked files of images that are gone, whenever images have changed.
+    async fn forget_files(&self) {
+        let mut news = self.context.image_news.clone();
+        loop {
+            let context = self.context.clone();
+            let forget = move || {
+                let images = context.images.list().map_err(std::io::Error::other)?;
+                context.roots.forget(|hex| images.iter().any(|image| image.digest.ends_with(hex)))
+            };
+            if let Ok(Err(error)) = tokio::task::spawn_blocking(forget).await {
+                tracing::warn!(%error, "files of images that are gone could not be removed");
+            }
+            if news.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn facts(config: &NodeConfig, machine: &Machine, allocatable: &BTreeMap<String, Quantity>) -> NodeFacts {
+    let config = config.clone();
+    NodeFacts {
+        name: config.name,
+        address: config.address,
+        labels: config.labels,
+        pod_cidr: config.pod_cidr,
+        max_pods: config.max_pods,
+        kubelet_version: config.kubelet_version,
+        kubelet_port: config.kubelet_port,
+        allocatable: allocatable.clone(),
+        machine: machine.clone(),
     }
 }

@@ -12,6 +12,7 @@ mod scheduling;
 mod spec;
 mod template;
 mod tolerations;
+mod volume_files;
 mod volumes;
 
 pub(crate) use affinity::check_node_selector;

@@ -4,6 +4,8 @@ use crate::{Cause, Path};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
+const PROPAGATIONS: &[&str] = &["Bidirectional", "HostToContainer", "None"];
+
 /// What is wrong with a container's volume mounts; `volumes` are the names of those that the Pod has.
 pub(super) fn check_mounts(mounts: &[Value], volumes: &BTreeSet<&str>, path: &Path, found: &mut Causes) {
     let mut places = BTreeSet::new();
@@ -19,6 +21,10 @@ pub(super) fn check_mounts(mounts: &[Value], volumes: &BTreeSet<&str>, path: &Pa
             found.push(Cause::required(&path.child("mountPath"), ""));
         } else if !places.insert(place) {
             found.push(Cause::invalid(&path.child("mountPath"), place, "must be unique"));
+        }
+        let propagation = text(mount, "/mountPropagation");
+        if !propagation.is_empty() {
+            found.one_of(&path.child("mountPropagation"), propagation, PROPAGATIONS);
         }
         check_sub_path(mount, &path, found);
     }

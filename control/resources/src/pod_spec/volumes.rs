@@ -1,9 +1,8 @@
 //! Volumes: what they are by default, and what is wrong with them.
 
-use super::env::check_resource_ref;
-use super::mounts::check_descending;
+use super::volume_files::{check_downward, check_files, check_projected, require};
 use crate::cause::Causes;
-use crate::json::{at, fill, fill_text, has, int, items_mut, list, text};
+use crate::json::{at, fill, fill_text, has, items_mut, list, text};
 use crate::names;
 use crate::quantity::Quantity;
 use crate::{Cause, Path};
@@ -89,17 +88,14 @@ fn check_source(volume: &Value, path: &Path, found: &mut Causes) {
         "downwardAPI" => check_downward(source, &path, found),
         "projected" => check_projected(source, &path, found),
         "persistentVolumeClaim" => require(source, "claimName", &path, found),
+        "ephemeral" if !has(source, "/volumeClaimTemplate") => {
+            found.push(Cause::required(&path.child("volumeClaimTemplate"), ""));
+        }
         "nfs" => {
             require(source, "server", &path, found);
             require(source, "path", &path, found);
         }
         _ => {}
-    }
-}
-
-fn require(source: &Value, field: &str, path: &Path, found: &mut Causes) {
-    if text(source, &format!("/{field}")).is_empty() {
-        found.push(Cause::required(&path.child(field), ""));
     }
 }
 
@@ -121,71 +117,4 @@ fn check_host_path(source: &Value, path: &Path, found: &mut Causes) {
         found.push(Cause::invalid(&path.child("path"), place, "must not contain '..'"));
     }
     found.one_of(&path.child("type"), text(source, "/type"), HOST_PATH_TYPES);
-}
-
-fn check_files(source: &Value, name: &str, path: &Path, found: &mut Causes) {
-    require(source, name, path, found);
-    check_mode(source, "defaultMode", path, found);
-    check_items(source, path, found);
-}
-
-fn check_mode(source: &Value, field: &str, path: &Path, found: &mut Causes) {
-    let mode = int(source, &format!("/{field}"));
-    if let Some(mode) = mode.filter(|mode| !(0..=0o777).contains(mode)) {
-        let detail = "must be a number between 0 and 0777 (octal), both inclusive";
-        found.push(Cause::invalid(&path.child(field), mode, detail));
-    }
-}
-
-fn check_items(source: &Value, path: &Path, found: &mut Causes) {
-    for (index, item) in list(source, "/items").iter().enumerate() {
-        let path = path.child("items").index(index);
-        require(item, "key", &path, found);
-        require(item, "path", &path, found);
-        check_descending(text(item, "/path"), &path.child("path"), found);
-        check_mode(item, "mode", &path, found);
-    }
-}
-
-fn check_downward(source: &Value, path: &Path, found: &mut Causes) {
-    check_mode(source, "defaultMode", path, found);
-    for (index, item) in list(source, "/items").iter().enumerate() {
-        let path = path.child("items").index(index);
-        require(item, "path", &path, found);
-        check_descending(text(item, "/path"), &path.child("path"), found);
-        match (item.get("fieldRef"), item.get("resourceFieldRef")) {
-            (Some(field), None) => require(field, "fieldPath", &path.child("fieldRef"), found),
-            (None, Some(resource)) => {
-                require(resource, "containerName", &path.child("resourceFieldRef"), found);
-                check_resource_ref(resource, &path.child("resourceFieldRef"), found);
-            }
-            (None, None) => {
-                found.push(Cause::required(&path, "one of fieldRef and resourceFieldRef is required"));
-            }
-            (Some(_), Some(_)) => {
-                let detail = "fieldRef and resourceFieldRef can not be specified simultaneously";
-                found.push(Cause::invalid(&path, "resource", detail));
-            }
-        }
-        check_mode(item, "mode", &path, found);
-    }
-}
-
-fn check_projected(source: &Value, path: &Path, found: &mut Causes) {
-    check_mode(source, "defaultMode", path, found);
-    for (index, part) in list(source, "/sources").iter().enumerate() {
-        let path = path.child("sources").index(index);
-        for kind in ["secret", "configMap"] {
-            if let Some(part) = part.get(kind).filter(|part| part.is_object()) {
-                require(part, "name", &path.child(kind), found);
-                check_items(part, &path.child(kind), found);
-            }
-        }
-        if let Some(downward) = part.get("downwardAPI").filter(|part| part.is_object()) {
-            check_downward(downward, &path.child("downwardAPI"), found);
-        }
-        if let Some(token) = part.get("serviceAccountToken").filter(|part| part.is_object()) {
-            require(token, "path", &path.child("serviceAccountToken"), found);
-        }
-    }
 }

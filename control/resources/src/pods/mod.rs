@@ -1,5 +1,6 @@
 //! Pods.
 
+mod account;
 mod admission;
 mod ephemeral;
 mod print;
@@ -14,6 +15,8 @@ use crate::strategy::carry_over;
 use crate::{Cause, Column, Path, Strategy};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+pub use account::AccountPolicy;
 
 pub(crate) const PODS: Resource = Resource {
     group: "",

@@ -89,11 +89,11 @@ fn parts(path: &Path) -> Vec<OsString> {
     own.map(|part| part.as_os_str().to_owned()).collect()
 }
 
-fn is_inside(path: &Path) -> bool {
+pub(super) fn is_inside(path: &Path) -> bool {
     path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-fn is_program(path: &Path) -> bool {
+pub(super) fn is_program(path: &Path) -> bool {
     let depth = path.components().filter(|part| matches!(part, Component::Normal(_))).count();
     depth == 1 && path.extension().is_some_and(|extension| extension == "wasm")
 }

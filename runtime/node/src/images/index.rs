@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::{ImageError, bundle, publish, wasm};
+use super::{ImageError, bundle, files, publish, wasm};
 
 /// An image of this node: a name, and the file it leads to.
 #[derive(Debug, Clone)]
@@ -28,6 +28,16 @@ pub struct Image {
 }
 
 impl Image {
+    /// Whether it carries files beside its program.
+    pub(crate) fn has_files(&self) -> io::Result<bool> {
+        files::has_files(File::open(&self.path)?)
+    }
+
+    /// Writes the files of a bundle below the empty folder `to`, all of them read-only.
+    pub(crate) fn unpack(&self, to: &Path) -> io::Result<()> {
+        files::unpack(File::open(&self.path)?, to)
+    }
+
     /// Reads the program: the file, or what runs of a bundle.
     pub fn program(&self) -> io::Result<Vec<u8>> {
         let image = fs::read(&self.path)?;

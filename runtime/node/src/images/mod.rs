@@ -10,6 +10,7 @@
 //! old state or the new one. Another process may load images while the node runs.
 
 mod bundle;
+mod files;
 mod index;
 mod name;
 pub(crate) mod news;

@@ -28,9 +28,24 @@ impl PodDirs {
         self.root.join(format!("{}_{}_{}", pod.namespace, pod.name, pod.uid))
     }
 
+    /// Where the Pod's own volumes are. No container is called so: their names hold no dot.
+    pub(crate) fn volumes(&self, pod: &PodRef) -> PathBuf {
+        self.pod(pod).join(".volumes")
+    }
+
+    /// Where a container's single files of changing volumes are.
+    pub(crate) fn pinned(&self, pod: &PodRef, container: &str) -> PathBuf {
+        self.pod(pod).join(".pinned").join(container)
+    }
+
+    /// Where all logs of a container are.
+    pub(crate) fn logs(&self, pod: &PodRef, container: &str) -> PathBuf {
+        self.pod(pod).join(container)
+    }
+
     /// Where the log of a container's n-th restart is written.
     pub(crate) fn log(&self, pod: &PodRef, container: &str, restart: i32) -> PathBuf {
-        self.pod(pod).join(container).join(format!("{restart}.log"))
+        self.logs(pod, container).join(format!("{restart}.log"))
     }
 
     /// Removes the log of a container's n-th restart: one run before the newest is kept, as a kubelet does.

@@ -17,6 +17,7 @@ use crate::ip::PodIps;
 use crate::keyvalue::Buckets;
 use crate::logs::{LogHub, PodDirs};
 use crate::runtime::Runtime;
+use crate::volumes::{MemoryDirs, Objects, Roots};
 
 pub(crate) struct Context {
     pub(crate) client: Client,
@@ -36,5 +37,11 @@ pub(crate) struct Context {
     pub(crate) table: PodTable,
     pub(crate) node_name: String,
     pub(crate) host_ip: IpAddr,
+    /// The node's labels.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// What volumes are made from.
+    pub(crate) objects: Objects,
+    pub(crate) memory: MemoryDirs,
+    pub(crate) roots: Roots,
     pub(crate) allocatable: BTreeMap<String, Quantity>,
 }

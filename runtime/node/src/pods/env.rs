@@ -169,7 +169,7 @@ fn value_from(pod: &Pod, container: &Container, from: &EnvVarSource, facts: &Fac
         return self::field(pod, &field.field_path, facts).map(Some);
     }
     if let Some(resource) = &from.resource_field_ref {
-        return self::resource(pod, container, resource, facts).map(Some);
+        return self::resource(pod, Some(container), resource, facts.allocatable).map(Some);
     }
     Err("valueFrom names a source that this node does not support".to_owned())
 }
@@ -202,10 +202,24 @@ fn subscript<'a>(path: &'a str, map: &str) -> Option<&'a str> {
     path.strip_prefix(map)?.strip_prefix("['")?.strip_suffix("']")
 }
 
-fn resource(pod: &Pod, own: &Container, field: &ResourceFieldSelector, facts: &Facts) -> Result<String, String> {
+/// A resource of the container that `field` names, as a kubelet writes it to a file.
+pub(crate) fn resource_field(
+    pod: &Pod,
+    field: &ResourceFieldSelector,
+    allocatable: &dyn Fn(&str) -> Option<Quantity>,
+) -> Result<String, String> {
+    resource(pod, None, field, allocatable)
+}
+
+fn resource(
+    pod: &Pod,
+    own: Option<&Container>,
+    field: &ResourceFieldSelector,
+    allocatable: &dyn Fn(&str) -> Option<Quantity>,
+) -> Result<String, String> {
     let container = match field.container_name.as_deref() {
         Some(name) if !name.is_empty() => pod.containers().find(|container| container.name == name),
-        _ => Some(Cow::Borrowed(own)),
+        _ => own.map(Cow::Borrowed),
     };
     let container = container.ok_or_else(|| format!("container {:?} not found", field.container_name))?;
     let unsupported = || format!("unsupported container resource : {}", field.resource);
@@ -215,7 +229,7 @@ fn resource(pod: &Pod, own: &Container, field: &ResourceFieldSelector, facts: &F
         |map: Option<&std::collections::BTreeMap<String, Quantity>>| map.and_then(|map| map.get(name)).cloned();
     let limits = amount(resources.and_then(|resources| resources.limits.as_ref()));
     let quantity = match kind {
-        "limits" => limits.or_else(|| (facts.allocatable)(name)),
+        "limits" => limits.or_else(|| allocatable(name)),
         "requests" => amount(resources.and_then(|resources| resources.requests.as_ref())).or(limits),
         _ => return Err(unsupported()),
     };

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::observed::{
-    Doom, NotStarted, Observed, PostStart, Running, State, StopReason, StopStep, Stopping, Terminated, Waiting,
+    Doom, NotStarted, Observed, PostStart, Running, State, StopReason, StopStep, Stopping, Terminated, Volumes, Waiting,
 };
 use super::probe::{ProbeKind, ProbeState, Verdict};
 use super::slot::Slot;
@@ -25,6 +25,8 @@ pub(crate) enum Change {
     Doomed(Doom),
     /// It is to end by that moment.
     Ending(Timestamp),
+    /// Its volumes are being set up, or are.
+    Volumes(Volumes),
     Starting(Slot),
     /// A start that was under way is forgotten.
     Abandoned(Slot),
@@ -77,6 +79,7 @@ impl Observed {
             Change::Initialized => self.initialized = true,
             Change::Doomed(doom) => self.doom = Some(doom),
             Change::Ending(until) => self.ending = Some(until),
+            Change::Volumes(volumes) => self.volumes = volumes,
             Change::Starting(slot) => self.starting(slot, now),
             Change::Abandoned(slot) => {
                 if let Some(view) = self.containers.get_mut(slot.0) {

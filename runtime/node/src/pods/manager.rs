@@ -82,8 +82,12 @@ impl Manager {
 
     /// Removes what is left of Pods that were deleted while the node was away.
     async fn remove_orphans(&self, known: HashSet<String>) {
-        let dirs = self.context.dirs.clone();
-        let removed = tokio::task::spawn_blocking(move || dirs.remove_all_but(|uid| known.contains(uid))).await;
+        let context = self.context.clone();
+        let remove = move || {
+            let is_known = |uid: &str| known.contains(uid);
+            context.dirs.remove_all_but(is_known).and(context.memory.remove_all_but(is_known))
+        };
+        let removed = tokio::task::spawn_blocking(remove).await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(%error, "files of Pods that are gone could not be removed");
         }

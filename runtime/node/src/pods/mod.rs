@@ -36,9 +36,12 @@ mod worker;
 
 pub(crate) use capabilities::KEYVALUE;
 pub(crate) use context::Context;
-pub(crate) use events::{EventWriter, Recorder};
+pub(crate) use env::resource_field;
+pub(crate) use events::{EventWriter, Kind as EventKind, Recorder};
 pub(crate) use manager::run;
+pub(crate) use spec::PodExt;
 pub(crate) use table::{ContainerBrief, PodTable, PodView};
+pub(crate) use worker::Desired;
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,8 @@ pub(crate) struct Observed {
     pub(crate) ip: Option<IpAddr>,
     /// When to ask for an address again, if there was none.
     pub(crate) ip_retry_at: Option<Timestamp>,
+    /// How far its volumes are.
+    pub(crate) volumes: Volumes,
     /// When this node first saw it.
     pub(crate) started_at: Option<Timestamp>,
     /// In the order of their [`Slot`]s.
@@ -28,6 +30,15 @@ pub(crate) struct Observed {
     pub(crate) ending: Option<Timestamp>,
     /// It had ended before this node saw it; it must never run (again).
     pub(crate) ended: Option<Ended>,
+}
+
+/// How far a Pod's volumes are: no container starts before all of them are there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Volumes {
+    #[default]
+    Absent,
+    Mounting,
+    Mounted,
 }
 
 /// How a Pod ended that this node did not run to its end.

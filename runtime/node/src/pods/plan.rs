@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
 use super::ending;
-use super::observed::{ContainerView, Doom, Observed, PostStart, Running, State, StopReason};
+use super::observed::{ContainerView, Doom, Observed, PostStart, Running, State, StopReason, Volumes};
 use super::phase::{Init, initialized, outcome};
 use super::restart::restarts;
 use super::slot::{Role, Slot};
@@ -15,6 +15,8 @@ use crate::clock::after;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
     AssignIp,
+    /// Set its volumes up.
+    Mount,
     /// Remember that the init containers have done their part.
     Initialized,
     /// End the Pod.
@@ -58,6 +60,12 @@ pub(crate) fn plan(pod: &Pod, observed: &Observed, now: Timestamp) -> Plan {
     }
     if observed.ip.is_none() {
         plan.at(observed.ip_retry_at.unwrap_or(now), now, Action::AssignIp);
+        return plan;
+    }
+    if observed.volumes != Volumes::Mounted && pod.mounts_any() {
+        if observed.volumes == Volumes::Absent {
+            plan.actions.push(Action::Mount);
+        }
         return plan;
     }
     let of_role = |role: Role| (0..observed.containers.len()).map(Slot).filter(move |slot| pod.role(*slot) == role);

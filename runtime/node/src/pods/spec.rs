@@ -35,6 +35,11 @@ pub(crate) trait PodExt {
         lasting.chain(ephemeral.iter().map(|container| Cow::Owned(as_container(container))))
     }
 
+    /// Whether any container mounts a volume.
+    fn mounts_any(&self) -> bool {
+        self.containers().any(|container| container.volume_mounts.as_ref().is_some_and(|mounts| !mounts.is_empty()))
+    }
+
     fn container(&self, slot: Slot) -> Option<Cow<'_, Container>> {
         self.containers().nth(slot.0)
     }

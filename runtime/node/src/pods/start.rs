@@ -20,6 +20,7 @@ use crate::errors::said;
 use crate::images::{Image, ImageError};
 use crate::logs::LogWriter;
 use crate::runtime::{Container, ContainerSpec, Input, Links};
+use crate::volumes::{PodVolumes, Root};
 
 /// Lets one instance of an HTTP component answer several requests, one after the other.
 const HTTP_REUSE: &str = "carob.dev/http-reuse";
@@ -27,6 +28,7 @@ const HTTP_REUSE: &str = "carob.dev/http-reuse";
 /// What is to be started.
 pub(crate) struct Job {
     pub(crate) context: Arc<Context>,
+    pub(crate) volumes: Arc<PodVolumes>,
     pub(crate) pod: Arc<Pod>,
     pub(crate) slot: Slot,
     /// The number of this run; the first is 0.
@@ -45,6 +47,8 @@ pub(crate) struct Live {
     pub(crate) container: Arc<dyn Container>,
     pub(crate) log: Arc<LogWriter>,
     pub(crate) _ports: Vec<Box<dyn HttpBound>>,
+    /// What it sees at `/`.
+    pub(crate) _root: Arc<Root>,
 }
 
 /// Why it was not started.
@@ -62,9 +66,6 @@ impl Job {
         match &started {
             Ok(_) => {
                 self.tell(&container, Kind::Normal, "Started", format!("Started container {}", container.name));
-                for omission in unsupported::omissions(&container) {
-                    self.tell(&container, Kind::Warning, "Unsupported", omission);
-                }
             }
             Err(failure) => self.tell_failure(&container, failure),
         }
@@ -72,7 +73,7 @@ impl Job {
     }
 
     async fn try_run(&self, container: &ContainerSpecOf) -> Result<Live, Failure> {
-        if let Some(message) = unsupported::refusal(&self.pod, container) {
+        if let Some(message) = unsupported::refusal(&self.pod) {
             return Err(failure(NotStarted::CreateContainerConfigError, message));
         }
         let image = self.image(container)?;
@@ -80,14 +81,19 @@ impl Job {
         let env = self.environment(container).await?;
         let capabilities = self.capabilities(container, &env).await?;
         let log = self.log(container)?;
-        let spec = ContainerSpec { capabilities, links, ..self.spec(container, env, log.clone()) };
+        let (mounts, _root) = self
+            .volumes
+            .mounts(container, &image, &env)
+            .await
+            .map_err(|error| failure(NotStarted::CreateContainerConfigError, error.to_string()))?;
+        let spec = ContainerSpec { mounts, capabilities, links, ..self.spec(container, env, log.clone()) };
         let image_id = image.digest.clone();
         let running = self.context.runtime.start(image, spec).await;
         let running = running.map_err(|error| failure(NotStarted::CreateContainerError, error.to_string()))?;
         self.tell(container, Kind::Normal, "Created", format!("Created container: {}", container.name));
         let _ports = self.open_ports(container, running.as_ref())?;
         let image = container.image.clone().unwrap_or_default();
-        Ok(Live { id: new_id(), image, image_id, container: running, log, _ports })
+        Ok(Live { id: new_id(), image, image_id, container: running, log, _ports, _root })
     }
 
     fn image(&self, container: &ContainerSpecOf) -> Result<Image, Failure> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carob_engine::Interfaces;
+use carob_engine::{Interfaces, Mount};
 use carob_net::{Body, HttpService, Refused};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -41,6 +41,7 @@ pub(crate) struct FakeContainer {
     #[allow(dead_code, reason = "used by what lands next")]
     pub(crate) input: Input,
     pub(crate) limits: Mutex<Limits>,
+    pub(crate) mounts: Vec<Mount>,
     pub(crate) output: Arc<dyn Output>,
     pub(crate) status: Arc<Mutex<StatusCode>>,
     http: bool,
@@ -91,6 +92,7 @@ impl Runtime for FakeRuntime {
                     env: spec.env,
                     input: spec.input,
                     limits: Mutex::new(spec.limits),
+                    mounts: spec.mounts,
                     output: spec.output,
                     status: Arc::new(Mutex::new(StatusCode::OK)),
                     exit: Arc::new(watch::Sender::new(None)),

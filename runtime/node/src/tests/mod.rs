@@ -3,3 +3,4 @@ mod ending;
 mod kubelet;
 mod living;
 mod restarting;
+mod volumes;

@@ -11,7 +11,7 @@ use crate::clock::{after, between};
 use crate::pods::events::Kind;
 use crate::pods::happened::Change;
 use crate::pods::hooks::Hook;
-use crate::pods::observed::{Doom, StopReason, StopStep, Stopping};
+use crate::pods::observed::{Doom, StopReason, StopStep, Stopping, Volumes};
 use crate::pods::place::Place;
 use crate::pods::plan::Action;
 use crate::pods::restart::restarts_unhealthy;
@@ -30,6 +30,7 @@ impl Worker {
             Action::Initialized => drop(self.observed.apply(Change::Initialized, now)),
             Action::Doom(doom) => self.doom(doom, now),
             Action::End(until) => drop(self.observed.apply(Change::Ending(until), now)),
+            Action::Mount => self.mount(now),
             Action::Start(slot) => self.start(slot, now),
             Action::Abandon(slot) => {
                 if let Some(start) = self.starting.remove(&slot) {
@@ -64,12 +65,25 @@ impl Worker {
             .map_err(|error| format!("cannot join the network at {address}: {error}"))
     }
 
+    fn mount(&mut self, now: Timestamp) {
+        self.observed.apply(Change::Volumes(Volumes::Mounting), now);
+        let mount = self.volumes.clone().mount(self.desired.clone());
+        self.pending.push(mount.map(|()| Done::Mounted).boxed());
+    }
+
     fn start(&mut self, slot: Slot, now: Timestamp) {
         let (Some(view), Some(place)) = (self.observed.get(slot), &self.place) else { return };
         let run = view.next_restart();
-        let (ip, network) = (place.address(), place.network());
-        let (context, siblings) = (self.context.clone(), self.siblings.clone());
-        let job = Job { context, pod: self.pod.clone(), slot, run, ip, network, siblings };
+        let job = Job {
+            context: self.context.clone(),
+            volumes: self.volumes.clone(),
+            siblings: self.siblings.clone(),
+            pod: self.pod.clone(),
+            slot,
+            run,
+            ip: place.address(),
+            network: place.network(),
+        };
         let (start, handle) = abortable(job.run());
         self.observed.apply(Change::Starting(slot), now);
         self.starting.insert(slot, handle);

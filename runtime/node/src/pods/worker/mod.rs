@@ -33,6 +33,7 @@ use super::start::{Failure, Live};
 use super::table::{ContainerBrief, PodView};
 use crate::ip::PodIp;
 use crate::runtime::Exit;
+use crate::volumes::PodVolumes;
 
 /// What a Pod should be: the newest that the API said.
 #[derive(Clone)]
@@ -46,6 +47,8 @@ pub(crate) struct Desired {
 enum Done {
     Started(Slot, Result<Live, Failure>),
     Abandoned,
+    /// All volumes are there.
+    Mounted,
     Exited(Slot, String, Exit),
     Hooked(Slot, String, Hook, Result<(), String>),
     ProbeDue(Slot, String, ProbeKind),
@@ -67,6 +70,7 @@ pub(crate) struct Worker {
     pending: FuturesUnordered<BoxFuture<'static, Done>>,
     reports: Reports,
     siblings: Arc<Siblings>,
+    volumes: Arc<PodVolumes>,
 }
 
 impl Worker {
@@ -80,7 +84,9 @@ impl Worker {
         let place = ip.and_then(|ip| take_again(&context, &pod, ip));
         observed.ip = place.as_ref().map(Place::address).or(observed.ip);
         let reports = Reports::new(pod.status.clone().unwrap_or_default());
+        let volumes = Arc::new(PodVolumes::new(context.clone(), &pod));
         Worker {
+            volumes,
             image_news: context.image_news.clone(),
             context,
             desired,
@@ -148,9 +154,12 @@ impl Worker {
 
     async fn clean_up(self) {
         self.context.table.remove(&self.pod);
-        let (dirs, pod) = (self.context.dirs.clone(), self.pod.reference());
+        let (context, pod) = (self.context.clone(), self.pod.reference());
         let name = pod.name.clone();
-        match tokio::task::spawn_blocking(move || dirs.remove(&pod)).await {
+        // Nothing is written to its volumes any more.
+        drop(self);
+        let remove = move || context.dirs.remove(&pod).and(context.memory.remove(&pod.uid));
+        match tokio::task::spawn_blocking(remove).await {
             Ok(Err(error)) => tracing::warn!(pod = name, %error, "the Pod's files could not be removed"),
             _ => tracing::debug!(pod = name, "the Pod is gone"),
         }

@@ -9,7 +9,7 @@ use super::{Done, Worker};
 use crate::pods::events::Kind;
 use crate::pods::happened::Change;
 use crate::pods::hooks::Hook;
-use crate::pods::observed::{NotStarted, State};
+use crate::pods::observed::{NotStarted, State, Volumes};
 use crate::pods::plan::crash_backoff;
 use crate::pods::probe::ProbeState;
 use crate::pods::slot::Slot;
@@ -27,10 +27,18 @@ impl Worker {
             Done::Hooked(slot, id, hook, result) => self.hooked(slot, id, hook, result, now),
             Done::ProbeDue(slot, id, kind) => self.probe(slot, id, kind),
             Done::Probed(slot, id, kind, result) => self.probed(slot, id, kind, result, now),
+            Done::Mounted => self.mounted(now),
             Done::Told | Done::Abandoned => {}
             Done::Reported(status, outcome) => self.reports.reported(*status, outcome, now),
             Done::Deleted(outcome) => self.reports.deleted(outcome, now),
         }
+    }
+
+    /// From now on the volumes are kept as they should be.
+    fn mounted(&mut self, now: Timestamp) {
+        self.observed.apply(Change::Volumes(Volumes::Mounted), now);
+        let tend = self.volumes.clone().tend(self.desired.clone());
+        self.pending.push(tend.map(|()| Done::Told).boxed());
     }
 
     fn started(&mut self, slot: Slot, live: Live, now: Timestamp) {

@@ -1,0 +1,127 @@
+//! Claims: from a PersistentVolumeClaim to the folder of this machine that its volume is.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    NodeSelectorRequirement, NodeSelectorTerm, PersistentVolume, PersistentVolumeClaim,
+    PersistentVolumeClaimVolumeSource,
+};
+
+use super::error::VolumeError;
+use super::{Place, host_path};
+
+/// The name of the volume that the claim is bound to.
+pub(super) fn volume_name<'a>(
+    source: &PersistentVolumeClaimVolumeSource,
+    namespace: &str,
+    claim: Option<&'a PersistentVolumeClaim>,
+) -> Result<&'a str, VolumeError> {
+    let name = source.claim_name.clone();
+    let Some(claim) = claim else { return Err(VolumeError::NotFound { kind: "persistentvolumeclaim", name }) };
+    let bound = claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound");
+    let volume = claim.spec.as_ref().and_then(|spec| spec.volume_name.as_deref()).filter(|name| !name.is_empty());
+    volume.filter(|_| bound).ok_or_else(|| VolumeError::NotBound { namespace: namespace.to_owned(), name })
+}
+
+/// The folder that a volume is, on the node with these labels. It blocks.
+pub(super) fn place(
+    name: &str,
+    volume: Option<&PersistentVolume>,
+    labels: &BTreeMap<String, String>,
+) -> Result<Place, VolumeError> {
+    let not_found = || VolumeError::NotFound { kind: "persistentvolume", name: name.to_owned() };
+    let spec = volume.and_then(|volume| volume.spec.as_ref()).ok_or_else(not_found)?;
+    let required = spec.node_affinity.as_ref().and_then(|affinity| affinity.required.as_ref());
+    if required.is_some_and(|required| !required.node_selector_terms.iter().any(|term| fits(term, labels))) {
+        return Err(VolumeError::Elsewhere { volume: name.to_owned() });
+    }
+    if let Some(host) = &spec.host_path {
+        return host_path::place(&host.path, host.type_.as_deref().unwrap_or_default());
+    }
+    match &spec.local {
+        Some(local) => host_path::place(&local.path, "Directory"),
+        None => Err(VolumeError::Unsupported(format!("persistentvolume {name:?} is neither hostPath nor local"))),
+    }
+}
+
+/// A term without conditions fits no node, as in Kubernetes.
+fn fits(term: &NodeSelectorTerm, labels: &BTreeMap<String, String>) -> bool {
+    let (expressions, fields) = (term.match_expressions.iter().flatten(), term.match_fields.iter().flatten());
+    let by_name = |field: &NodeSelectorRequirement| field.key == "metadata.name" && holds(field, labels.get(HOSTNAME));
+    let mut conditions = expressions.map(|one| holds(one, labels.get(&one.key))).chain(fields.map(by_name)).peekable();
+    conditions.peek().is_some() && conditions.all(|holds| holds)
+}
+
+/// A node is called what this label says.
+const HOSTNAME: &str = "kubernetes.io/hostname";
+
+fn holds(condition: &NodeSelectorRequirement, value: Option<&String>) -> bool {
+    let listed = || value.is_some_and(|value| condition.values.iter().flatten().any(|one| one == value));
+    let compared = || {
+        let (own, other) = (value?.parse::<i64>().ok()?, condition.values.as_ref()?.first()?.parse().ok()?);
+        Some(own.cmp(&other))
+    };
+    match condition.operator.as_str() {
+        "In" => listed(),
+        "NotIn" => !listed(),
+        "Exists" => value.is_some(),
+        "DoesNotExist" => value.is_none(),
+        "Gt" => compared().is_some_and(|order| order.is_gt()),
+        "Lt" => compared().is_some_and(|order| order.is_lt()),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_claim_leads_to_its_volume_once_it_is_bound() {
+        let source = PersistentVolumeClaimVolumeSource { claim_name: "c".into(), read_only: None };
+        for (claim, expected) in [
+            (None, Err("persistentvolumeclaim \"c\" not found")),
+            (
+                Some(json!({"spec": {}, "status": {"phase": "Pending"}})),
+                Err("error processing PVC ns/c: PVC is not bound"),
+            ),
+            (Some(json!({"spec": {"volumeName": "v"}})), Err("error processing PVC ns/c: PVC is not bound")),
+            (Some(json!({"spec": {"volumeName": "v"}, "status": {"phase": "Bound"}})), Ok("v")),
+        ] {
+            let claim: Option<PersistentVolumeClaim> = claim.map(|claim| serde_json::from_value(claim).unwrap());
+            let found = volume_name(&source, "ns", claim.as_ref()).map_err(|error| error.to_string());
+            assert_eq!(found, expected.map_err(str::to_owned));
+        }
+    }
+
+    #[test]
+    fn a_volume_is_used_on_its_own_node_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().canonicalize().unwrap();
+        let labels = BTreeMap::from([(HOSTNAME.to_owned(), "n1".to_owned()), ("rank".to_owned(), "5".to_owned())]);
+        let term = |key: &str, operator: &str, values: Value| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
+        let elsewhere =
+            Err("storage node affinity check failed for volume \"v\" : no matching NodeSelectorTerms".to_owned());
+        for (terms, expected) in [
+            (json!([term(HOSTNAME, "In", json!(["n1", "n2"]))]), Ok(Place::Folder(path.clone()))),
+            (json!([term(HOSTNAME, "In", json!(["n2"]))]), elsewhere.clone()),
+            (
+                json!([term(HOSTNAME, "In", json!(["n2"])), term("rank", "Gt", json!(["4"]))]),
+                Ok(Place::Folder(path.clone())),
+            ),
+            (json!([term("zone", "Exists", json!(null))]), elsewhere.clone()),
+            (json!([{}]), elsewhere),
+            (
+                json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}]),
+                Ok(Place::Folder(path.clone())),
+            ),
+        ] {
+            let volume = serde_json::from_value(json!({"spec": {
+                "local": {"path": path}, "nodeAffinity": {"required": {"nodeSelectorTerms": terms}}}}));
+            let found = place("v", Some(&volume.unwrap()), &labels).map_err(|error| error.to_string());
+            assert_eq!(found, expected, "{terms}");
+        }
+    }
+}

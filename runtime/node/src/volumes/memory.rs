@@ -1,0 +1,108 @@
+//! Folders in memory, for `emptyDir` of medium `Memory`.
+//!
+//! A kubelet mounts a tmpfs for each, which needs root. Here they are folders of the tmpfs that the machine has at
+//! `/dev/shm` already, bounded by the volume's quota. Where there is none, they are plain folders on disk.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::statfs;
+use sha2::{Digest, Sha256};
+
+const SHARED_MEMORY: &str = "/dev/shm";
+/// `TMPFS_MAGIC` of Linux.
+const TMPFS: i64 = 0x0102_1994;
+
+/// Where the folders of one node are, if there is a file system in memory.
+#[derive(Debug, Clone)]
+pub(crate) struct MemoryDirs {
+    root: Option<PathBuf>,
+}
+
+impl MemoryDirs {
+    /// The folders of the node whose files are in `data_dir`: another node on the machine has its own.
+    pub(crate) fn of(data_dir: &Path) -> MemoryDirs {
+        let whole = fs::canonicalize(data_dir).unwrap_or_else(|_| data_dir.to_owned());
+        let hex: String =
+            Sha256::digest(whole.as_os_str().as_encoded_bytes())[..8].iter().map(|b| format!("{b:02x}")).collect();
+        let is_memory = statfs(SHARED_MEMORY).is_ok_and(|stat| i64::from(stat.f_type) == TMPFS);
+        let root = is_memory.then(|| Path::new(SHARED_MEMORY).join(format!("carob-{hex}")));
+        MemoryDirs { root }
+    }
+
+    /// The folder of a Pod, by its UID; `None` if it has to be on disk.
+    pub(super) fn pod(&self, uid: &str) -> Option<PathBuf> {
+        let root = self.root.as_ref()?;
+        match make_own(root) {
+            Ok(()) => Some(root.join(uid)),
+            Err(error) => {
+                tracing::warn!(path = %root.display(), %error, "volumes of medium Memory are kept on disk");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn remove(&self, uid: &str) -> io::Result<()> {
+        let Some(root) = &self.root else { return Ok(()) };
+        match fs::remove_dir_all(root.join(uid)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the folders of Pods that are gone, by their UIDs.
+    pub(crate) fn remove_all_but(&self, is_known: impl Fn(&str) -> bool) -> io::Result<()> {
+        let Some(entries) = self.root.as_ref().and_then(|root| fs::read_dir(root).ok()) else { return Ok(()) };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name().to_str().is_some_and(|uid| !is_known(uid)) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A folder of ours that nobody else may enter: anybody may have made one of that name before.
+fn make_own(root: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(root) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let found = fs::symlink_metadata(root)?;
+    let ours = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o077 == 0;
+    if ours { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_in_memory_and_go_with_their_pods() {
+        let data = tempfile::tempdir().unwrap();
+        let dirs = MemoryDirs::of(data.path());
+        let Some(pod) = dirs.pod("uid-1") else {
+            assert!(statfs(SHARED_MEMORY).is_err() || i64::from(statfs(SHARED_MEMORY).unwrap().f_type) != TMPFS);
+            return;
+        };
+        fs::create_dir_all(pod.join("cache")).unwrap();
+        fs::create_dir_all(dirs.pod("uid-2").unwrap()).unwrap();
+        dirs.remove_all_but(|uid| uid == "uid-1").unwrap();
+        assert!(pod.exists() && !dirs.pod("uid-2").unwrap().exists());
+        dirs.remove("uid-1").unwrap();
+        assert!(!pod.exists());
+        fs::remove_dir(pod.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_others_may_enter_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("open");
+        DirBuilder::new().mode(0o755).create(&root).unwrap();
+        assert_eq!(make_own(&root).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert!(make_own(&dir.path().join("own")).is_ok());
+    }
+}
