@@ -45,6 +45,7 @@ mod workload;
 pub use all::all;
 pub use cause::Cause;
 pub use path::Path;
+pub use pods::AccountPolicy;
 pub use resource::{Resource, Review, Scope, Subresource};
 pub use strategy::{Column, NameGrammar, Strategy};
 pub use usage::computed;

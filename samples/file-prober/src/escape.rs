@@ -20,7 +20,8 @@ pub(crate) fn attempts(dir: &str) -> Vec<Attempt> {
 }
 
 fn read(path: &str) -> Attempt {
-    (format!("read {path}"), fs::read(path).map(|bytes| format!("{} bytes", bytes.len())).map_err(|e| e.kind().to_string()))
+    let outcome = fs::read(path).map(|bytes| format!("{} bytes", bytes.len()));
+    (format!("read {path}"), outcome.map_err(|error| error.kind().to_string()))
 }
 
 fn done(what: String, outcome: io::Result<()>) -> Attempt {
@@ -77,7 +78,7 @@ fn by_moving(dir: &str) -> Vec<Attempt> {
 }
 
 /// Renames folders and links under a path that is being walked: a host that looks at the parts of a path one by one is led
-/// out by this, sooner or later. There are no threads here; a second container does the same beside this one.
+/// out by this, sooner or later. There are no threads here; what else can write to the folder may swap `race` meanwhile.
 fn by_racing(dir: &str) -> Vec<Attempt> {
     let (deep, swap) = (format!("{dir}/deep"), format!("{dir}/swap"));
     let _ = fs::create_dir_all(format!("{deep}/a/b/c"));
@@ -90,6 +91,9 @@ fn by_racing(dir: &str) -> Vec<Attempt> {
         for target in TARGETS {
             if let Ok(bytes) = fs::read(Path::new(&deep).join("a/b/c/../../..").join(target)) {
                 escaped = Ok(format!("{} bytes of {target}", bytes.len()));
+            }
+            if let Ok(bytes) = fs::read(format!("{dir}/race/{target}")) {
+                escaped = Ok(format!("{} bytes of {target} through race", bytes.len()));
             }
         }
         let _ = fs::rename(&deep, &swap);

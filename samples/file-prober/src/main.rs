@@ -1,7 +1,7 @@
 //! Looks what its files are, and whether it can get at others.
 //!
-//! `file-prober list DIR... | show FILE... | write FILE TEXT | watch FILE | open-all FILE | fill DIR | read-only DIR |
-//! escape DIR`
+//! `file-prober list DIR... | show FILE... | write FILE TEXT | move FROM TO | watch FILE | open-all FILE | fill DIR |
+//! read-only DIR | escape DIR`
 
 mod escape;
 mod read_only;
@@ -21,6 +21,7 @@ fn main() {
         ["list", ref dirs @ ..] => dirs.iter().try_for_each(|dir| list(dir)),
         ["show", ref files @ ..] => files.iter().try_for_each(|file| show(file)),
         ["write", file, text] => fs::write(file, text),
+        ["move", from, to] => fs::rename(from, to),
         ["watch", file] => watch(file),
         ["open-all", file] => open_all(file),
         ["fill", dir] => fill(dir),
@@ -35,12 +36,17 @@ fn main() {
 }
 
 fn usage() -> ! {
-    eprintln!("usage: file-prober list DIR... | show FILE... | write FILE TEXT | watch FILE | open-all FILE | fill DIR | read-only DIR | escape DIR");
+    eprintln!(
+        "usage: file-prober list DIR... | show FILE... | write FILE TEXT | move FROM TO | watch FILE | open-all FILE \
+         | fill DIR | read-only DIR | escape DIR"
+    );
     exit(2)
 }
 
 fn list(dir: &str) -> io::Result<()> {
-    let mut names = fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name().into_string().unwrap_or_default())).collect::<io::Result<Vec<_>>>()?;
+    let entries = fs::read_dir(dir)?;
+    let names = entries.map(|entry| Ok(entry?.file_name().into_string().unwrap_or_default()));
+    let mut names = names.collect::<io::Result<Vec<String>>>()?;
     names.sort();
     println!("{dir}: {}", names.join(" "));
     Ok(())

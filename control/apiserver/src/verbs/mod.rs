@@ -1,5 +1,6 @@
 //! What can be done with objects. Each verb is written once, for all resources.
 
+mod account;
 mod body;
 mod create;
 mod delete;

@@ -127,7 +127,8 @@ impl Mount {
 impl std::fmt::Debug for Mount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mode = if self.read_only { "ro" } else { "rw" };
-        let file = self.file.as_deref().unwrap_or_default();
-        write!(f, "{} on {} ({mode})", self.folder.path().join(file).display(), self.guest_path)
+        let folder = self.folder.path();
+        let path = self.file.as_ref().map_or_else(|| folder.to_owned(), |file| folder.join(file));
+        write!(f, "{} on {} ({mode})", path.display(), self.guest_path)
     }
 }

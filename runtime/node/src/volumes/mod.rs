@@ -173,6 +173,7 @@ impl PodVolumes {
         Ok((mounts, root))
     }
 
+    #[allow(dead_code, reason = "used by what lands next")]
     /// Ends once the Pod has stored more than it may, with why it must go.
     pub(crate) fn exceeded(&self) -> impl Future<Output = String> + Send + use<> {
         let mut exceeded = self.exceeded.subscribe();
@@ -184,6 +185,7 @@ impl PodVolumes {
         }
     }
 
+    #[allow(dead_code, reason = "used by what lands next")]
     /// How much each volume of the Pod's own holds, by name. It blocks.
     pub(crate) fn sizes(&self) -> Vec<(String, Size)> {
         let mounted = self.known.lock().mounted.clone();
