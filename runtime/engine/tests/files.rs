@@ -68,13 +68,13 @@ async fn nothing_leads_out_of_a_mount_not_even_links_that_the_host_has_planted_a
     symlink("/etc/hostname", volume.join("hostname")).unwrap();
     symlink("../secret", volume.join("sibling")).unwrap();
     symlink("/proc/self/root", volume.join("magic")).unwrap();
-    fs::create_dir(volume.join("folder")).unwrap();
+    fs::create_dir(volume.join("host-folder")).unwrap();
 
     let done = Arc::new(AtomicBool::new(false));
     let swapping = std::thread::spawn({
         let (volume, done) = (volume.clone(), done.clone());
         move || {
-            let (race, folder, link) = (volume.join("race"), volume.join("folder"), volume.join("swap"));
+            let (race, folder, link) = (volume.join("race"), volume.join("host-folder"), volume.join("host-link"));
             symlink("/", &link).unwrap();
             while !done.load(Ordering::Relaxed) {
                 fs::rename(&folder, &race).unwrap();
@@ -126,7 +126,7 @@ async fn a_mounted_file_is_read_and_written_and_nothing_beside_it_is_seen() {
         (&["show", "/etc/app.conf/../volume"], 1, "not a directory"),
         (&["list", "/etc/app.conf"], 1, "not a directory"),
         (&["move", "/etc/app.conf", "/etc/app.conf/x"], 1, "busy"),
-        (&["list", "/etc"], 1, "pre-opened"),
+        (&["list", "/etc"], 1, "list /etc: "),
     ] {
         let (exit, printed) = run(&setup, "file-prober", mount(), args).await;
         assert_eq!(exit.code, code, "{args:?}: {printed}");

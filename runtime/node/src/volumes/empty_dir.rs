@@ -67,7 +67,7 @@ fn in_bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
     let mut unit = 0;
     let mut amount = bytes;
-    while amount > 0 && amount % 1024 == 0 && unit + 1 < UNITS.len() {
+    while amount > 0 && amount.is_multiple_of(1024) && unit + 1 < UNITS.len() {
         amount /= 1024;
         unit += 1;
     }

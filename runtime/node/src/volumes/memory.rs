@@ -27,7 +27,7 @@ impl MemoryDirs {
         let whole = fs::canonicalize(data_dir).unwrap_or_else(|_| data_dir.to_owned());
         let hex: String =
             Sha256::digest(whole.as_os_str().as_encoded_bytes())[..8].iter().map(|b| format!("{b:02x}")).collect();
-        let is_memory = statfs(SHARED_MEMORY).is_ok_and(|stat| i64::from(stat.f_type) == TMPFS);
+        let is_memory = statfs(SHARED_MEMORY).is_ok_and(|stat| stat.f_type == TMPFS);
         let root = is_memory.then(|| Path::new(SHARED_MEMORY).join(format!("carob-{hex}")));
         MemoryDirs { root }
     }
@@ -85,7 +85,7 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let dirs = MemoryDirs::of(data.path());
         let Some(pod) = dirs.pod("uid-1") else {
-            assert!(statfs(SHARED_MEMORY).is_err() || i64::from(statfs(SHARED_MEMORY).unwrap().f_type) != TMPFS);
+            assert!(statfs(SHARED_MEMORY).is_err() || statfs(SHARED_MEMORY).unwrap().f_type != TMPFS);
             return;
         };
         fs::create_dir_all(pod.join("cache")).unwrap();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use carob_engine::{Folder, Mount};
@@ -92,7 +93,7 @@ impl Mounter<'_> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut copy = File::create(&to)?;
+        let mut copy = File::options().write(true).create_new(true).mode(0o600).open(&to)?;
         io::copy(&mut from, &mut copy)?;
         copy.set_permissions(permissions)?;
         Ok(Part::File { dir: sub_path::open_root(&pinned)?, name: name.to_owned() })

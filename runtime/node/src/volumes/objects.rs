@@ -29,8 +29,11 @@ pub(crate) struct Objects {
 /// The objects of one kind that somebody watches now, by namespace and name.
 pub(super) struct Watches<K> {
     kind: &'static str,
-    watched: Mutex<HashMap<(String, String), Weak<Watch<K>>>>,
+    watched: Mutex<HashMap<Key, Weak<Watch<K>>>>,
 }
+
+/// Namespace and name.
+type Key = (String, String);
 
 /// One object, watched until the last who asked for it is gone.
 pub(super) struct Watch<K> {

@@ -1,7 +1,6 @@
 //! How much there is in a folder.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -42,15 +41,6 @@ fn bytes(meta: &fs::Metadata) -> u64 {
     length.max(meta.blocks() * 512).max(ENTRY)
 }
 
-/// How much one file holds; nothing, if it is not there.
-pub(crate) fn of_file(path: &Path) -> io::Result<u64> {
-    match fs::symlink_metadata(path) {
-        Ok(meta) => Ok(bytes(&meta)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,7 +56,5 @@ mod tests {
         assert_eq!(size.entries, 3);
         assert!(((1 << 20)..(1 << 20) + 16 * 1024).contains(&size.bytes), "{size:?}");
         assert_eq!(of(&dir.path().join("absent")), Size::default());
-        assert_eq!(of_file(&dir.path().join("absent")).unwrap(), 0);
-        assert!(of_file(&dir.path().join("d/hole")).unwrap() >= 1 << 20);
     }
 }
