@@ -199,12 +199,8 @@ fn an_image_carries_files() {
     fs::write(dir.path().join("site/index.html"), "<h1>From the image</h1>").unwrap();
     fs::write(dir.path().join("site/deep/a.txt"), "a").unwrap();
     let archive = dir.path().join("image.tar");
-    let tar = std::process::Command::new("tar")
-        .arg("-cf")
-        .arg(&archive)
-        .arg("-C")
-        .arg(dir.path())
-        .args(["page.wasm", "site"]);
+    let mut tar = std::process::Command::new("tar");
+    tar.arg("-cf").arg(&archive).arg("-C").arg(dir.path()).args(["page.wasm", "site"]);
     assert!(tar.status().unwrap().success());
     cluster.load(&archive, "samples/site:1");
 

@@ -27,9 +27,8 @@ fn folder(cluster: &Cluster, pod: &Value) -> PathBuf {
 async fn put_config_map(cluster: &Cluster, data: Value) {
     let maps: Api<ConfigMap> = Api::default_namespaced(cluster.client.clone());
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": data});
-    let made = maps.create(&PostParams::default(), &serde_json::from_value(map.clone()).unwrap()).await;
-    if made.is_err() {
-        maps.patch("cm", &PatchParams::default(), &Patch::Merge(map)).await.unwrap();
+    if maps.patch("cm", &PatchParams::default(), &Patch::Merge(&map)).await.is_err() {
+        maps.create(&PostParams::default(), &serde_json::from_value(map).unwrap()).await.unwrap();
     }
 }
 
