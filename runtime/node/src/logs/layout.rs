@@ -53,6 +53,15 @@ impl PodDirs {
         files(&self.log(pod, container, restart)).iter().try_for_each(fs::remove_file)
     }
 
+    /// Removes a Pod's own volumes.
+    pub(crate) fn remove_volumes(&self, pod: &PodRef) -> io::Result<()> {
+        let dirs = [self.volumes(pod), self.pod(pod).join(".pinned")];
+        dirs.iter().try_for_each(|dir| match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        })
+    }
+
     /// Removes all that is kept of a Pod.
     pub(crate) fn remove(&self, pod: &PodRef) -> io::Result<()> {
         match fs::remove_dir_all(self.pod(pod)) {

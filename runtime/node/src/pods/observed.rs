@@ -53,12 +53,15 @@ pub(crate) enum Ended {
 pub(crate) enum Doom {
     /// It was there for longer than its `activeDeadlineSeconds`.
     DeadlineExceeded,
+    /// It stored more than it may; how.
+    Evicted(String),
 }
 
 impl Doom {
     /// What stands in the Pod's status as `reason` and `message`.
     pub(crate) fn words(&self) -> (&'static str, &str) {
         match self {
+            Doom::Evicted(message) => ("Evicted", message),
             Doom::DeadlineExceeded => {
                 ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
             }

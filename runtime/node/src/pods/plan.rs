@@ -1,5 +1,7 @@
 //! What to do next for a Pod.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
@@ -91,9 +93,17 @@ fn end(pod: &Pod, observed: &Observed, now: Timestamp) -> Option<Timestamp> {
     let until = match pod.deletion() {
         _ if observed.gone => now,
         Some(deletion) => deletion.max(now),
-        None => outcome(pod, observed).map(|_| after(now, pod.grace()))?,
+        None => outcome(pod, observed).map(|_| after(now, grace(pod, observed)))?,
     };
     Some(observed.ending.map_or(until, |before| before.min(until)))
+}
+
+/// What stores too much has a moment, whatever it asks for, as a kubelet has it.
+fn grace(pod: &Pod, observed: &Observed) -> Duration {
+    match observed.doom {
+        Some(Doom::Evicted(_)) => Duration::from_secs(1).min(pod.grace()),
+        _ => pod.grace(),
+    }
 }
 
 impl Plan {

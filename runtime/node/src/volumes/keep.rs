@@ -90,7 +90,7 @@ impl PodVolumes {
     fn is_bound(&self, pod: &Pod) -> bool {
         self.bound.is_some()
             || !self.known.lock().bounds.is_empty()
-            || pod.containers().any(|one| empty_dir::limit(one).is_some())
+            || pod.containers().any(|one| empty_dir::limit(&one).is_some())
     }
 
     fn check(&self, pod: &Pod) {
@@ -98,8 +98,8 @@ impl PodVolumes {
         for container in pod.containers() {
             let used = usage::of(&self.context.dirs.logs(&self.pod, &container.name)).bytes;
             logs += used;
-            if let Some(limit) = empty_dir::limit(container).filter(|limit| used > *limit) {
-                let message = empty_dir::container_message(container, limit);
+            if let Some(limit) = empty_dir::limit(&container).filter(|limit| used > *limit) {
+                let message = empty_dir::container_message(&container, limit);
                 self.exceeded.send_if_modified(|exceeded| exceeded.is_none() && exceeded.replace(message).is_none());
             }
         }

@@ -60,13 +60,10 @@ impl PodVolumes {
     /// Sets up what is not there yet, and writes what has changed.
     pub(super) async fn look(&self, pod: &Pod) -> Look {
         let mut look = Look::default();
-        let wanted: HashSet<&str> = pod
-            .containers()
-            .flat_map(|one| one.volume_mounts.iter().flatten())
-            .map(|mount| mount.name.as_str())
-            .collect();
+        let mounts = pod.containers().flat_map(|one| one.into_owned().volume_mounts.unwrap_or_default());
+        let wanted: HashSet<String> = mounts.map(|mount| mount.name).collect();
         let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
-        for volume in volumes.filter(|volume| wanted.contains(volume.name.as_str())) {
+        for volume in volumes.filter(|volume| wanted.contains(&volume.name)) {
             if let Err(error) = self.set_up(pod, volume, &mut look).await {
                 look.failed.push(Failed { volume: volume.name.clone(), error });
             }

@@ -173,7 +173,18 @@ impl PodVolumes {
         Ok((mounts, root))
     }
 
-    #[allow(dead_code, reason = "used by what lands next")]
+    /// Removes all that is the Pod's own in its volumes.
+    pub(crate) async fn remove(self: Arc<Self>) {
+        let name = self.pod.name.clone();
+        let removed = tokio::task::spawn_blocking(move || {
+            let (dirs, memory) = (&self.context.dirs, &self.context.memory);
+            dirs.remove_volumes(&self.pod).and(memory.remove(&self.pod.uid))
+        });
+        if let Ok(Err(error)) = removed.await {
+            tracing::warn!(pod = name, %error, "the volumes of a Pod that has ended could not be removed");
+        }
+    }
+
     /// Ends once the Pod has stored more than it may, with why it must go.
     pub(crate) fn exceeded(&self) -> impl Future<Output = String> + Send + use<> {
         let mut exceeded = self.exceeded.subscribe();
@@ -185,7 +196,6 @@ impl PodVolumes {
         }
     }
 
-    #[allow(dead_code, reason = "used by what lands next")]
     /// How much each volume of the Pod's own holds, by name. It blocks.
     pub(crate) fn sizes(&self) -> Vec<(String, Size)> {
         let mounted = self.known.lock().mounted.clone();

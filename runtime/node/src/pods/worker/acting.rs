@@ -94,9 +94,10 @@ impl Worker {
         self.pending.push(start.boxed());
     }
 
-    fn doom(&mut self, doom: Doom, now: Timestamp) {
+    pub(super) fn doom(&mut self, doom: Doom, now: Timestamp) {
         let (reason, message) = doom.words();
-        self.context.recorder.pod(&self.pod, Kind::Normal, reason, message);
+        let kind = if matches!(doom, Doom::Evicted(_)) { Kind::Warning } else { Kind::Normal };
+        self.context.recorder.pod(&self.pod, kind, reason, message);
         self.observed.apply(Change::Doomed(doom), now);
     }
 

@@ -49,6 +49,8 @@ enum Done {
     Abandoned,
     /// All volumes are there.
     Mounted,
+    /// It has stored too much; how.
+    Exceeded(String),
     Exited(Slot, String, Exit),
     Hooked(Slot, String, Hook, Result<(), String>),
     ProbeDue(Slot, String, ProbeKind),
@@ -71,6 +73,8 @@ pub(crate) struct Worker {
     reports: Reports,
     siblings: Arc<Siblings>,
     volumes: Arc<PodVolumes>,
+    /// Ends what keeps the volumes, while they are kept.
+    tending: Option<AbortHandle>,
 }
 
 impl Worker {
@@ -87,6 +91,7 @@ impl Worker {
         let volumes = Arc::new(PodVolumes::new(context.clone(), &pod));
         Worker {
             volumes,
+            tending: None,
             image_news: context.image_news.clone(),
             context,
             desired,

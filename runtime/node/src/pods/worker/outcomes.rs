@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use futures::FutureExt;
+use futures::future::abortable;
 use jiff::Timestamp;
 
 use super::{Done, Worker};
 use crate::pods::events::Kind;
 use crate::pods::happened::Change;
 use crate::pods::hooks::Hook;
-use crate::pods::observed::{NotStarted, State, Volumes};
+use crate::pods::observed::{Doom, NotStarted, State, Volumes};
 use crate::pods::plan::crash_backoff;
 use crate::pods::probe::ProbeState;
 use crate::pods::slot::Slot;
@@ -28,6 +29,7 @@ impl Worker {
             Done::ProbeDue(slot, id, kind) => self.probe(slot, id, kind),
             Done::Probed(slot, id, kind, result) => self.probed(slot, id, kind, result, now),
             Done::Mounted => self.mounted(now),
+            Done::Exceeded(message) => self.doom(Doom::Evicted(message), now),
             Done::Told | Done::Abandoned => {}
             Done::Reported(status, outcome) => self.reports.reported(*status, outcome, now),
             Done::Deleted(outcome) => self.reports.deleted(outcome, now),
@@ -37,8 +39,10 @@ impl Worker {
     /// From now on the volumes are kept as they should be.
     fn mounted(&mut self, now: Timestamp) {
         self.observed.apply(Change::Volumes(Volumes::Mounted), now);
-        let tend = self.volumes.clone().tend(self.desired.clone());
-        self.pending.push(tend.map(|()| Done::Told).boxed());
+        let (tend, tending) = abortable(self.volumes.clone().tend(self.desired.clone()));
+        self.tending = Some(tending);
+        self.pending.push(tend.map(|_| Done::Told).boxed());
+        self.pending.push(self.volumes.exceeded().map(Done::Exceeded).boxed());
     }
 
     fn started(&mut self, slot: Slot, live: Live, now: Timestamp) {

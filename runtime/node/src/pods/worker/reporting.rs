@@ -42,7 +42,7 @@ impl Worker {
         if let Some(moment) = self.reports.not_before.filter(|moment| *moment > now) {
             return Some(moment);
         }
-        self.release_ip();
+        self.release();
         let before = &self.reports.reported;
         let status = status::status(&self.pod, &self.observed, before, self.context.host_ip, now);
         if self.observed.ended.is_some() || status == *before {
@@ -73,10 +73,15 @@ impl Worker {
         self.pending.push(async move { Done::Deleted(report::delete(client, &pod).await) }.boxed());
     }
 
-    /// A Pod that has ended keeps its address in its status only.
-    fn release_ip(&mut self) {
-        if !self.observed.is_alive() && phase(&self.pod, &self.observed).is_terminal() {
-            self.place = None;
+    /// A Pod that has ended keeps its address in its status only, and nothing in its volumes.
+    fn release(&mut self) {
+        if self.observed.is_alive() || !phase(&self.pod, &self.observed).is_terminal() {
+            return;
+        }
+        self.place = None;
+        if let Some(tending) = self.tending.take() {
+            tending.abort();
+            self.pending.push(self.volumes.clone().remove().map(|()| Done::Told).boxed());
         }
     }
 
