@@ -12,11 +12,16 @@ use crate::machine::{Disk, MachineUse, resident_bytes};
 use crate::pods::{ContainerBrief, PodView};
 use crate::runtime::Usage;
 use crate::stats::{Window, started_at};
+use crate::volumes::{Size, Stored};
 
 pub(super) async fn summary(State(shown): State<Shown>) -> Json<Value> {
     let now = Timestamp::now();
-    let pods: Vec<Value> = shown.table.all().iter().map(|view| pod(&shown, view, now)).collect();
-    Json(json!({ "node": node(&shown, now), "pods": pods }))
+    let summary = tokio::task::spawn_blocking(move || {
+        let pods: Vec<Value> = shown.table.all().iter().map(|view| pod(&shown, view, now)).collect();
+        json!({ "node": node(&shown, now), "pods": pods })
+    });
+    // It only fails when the process ends.
+    Json(summary.await.unwrap_or_default())
 }
 
 fn node(shown: &Shown, now: Timestamp) -> Value {
@@ -70,15 +75,28 @@ fn pod(shown: &Shown, view: &PodView, now: Timestamp) -> Value {
     // Only once there is one of each container: a part would be no sum.
     let windows: Option<Vec<Window>> = containers.iter().map(|one| one.window).collect();
     let window = windows.and_then(|windows| windows.into_iter().reduce(Window::and));
+    let stored = Stored::look(view);
     let meta = &view.pod.metadata;
     json!({
         "podRef": {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid},
         "startTime": view.pod.status.as_ref().and_then(|status| status.start_time.clone()),
-        "containers": containers.iter().map(|one| container(view, one, now)).collect::<Vec<Value>>(),
+        "containers": containers.iter().map(|one| container(view, one, &stored, now)).collect::<Vec<Value>>(),
         "cpu": cpu(total.cpu, window, now),
         "memory": memory(&total, now),
         "network": network(view, now),
+        "volume": stored.volumes.iter().map(|(name, size)| volume(name, *size, now)).collect::<Vec<Value>>(),
+        "ephemeral-storage": storage(stored.ephemeral(), now),
     })
+}
+
+fn volume(name: &str, size: Size, now: Timestamp) -> Value {
+    let mut volume = storage(size, now);
+    volume["name"] = json!(name);
+    volume
+}
+
+fn storage(size: Size, now: Timestamp) -> Value {
+    json!({"time": now, "usedBytes": size.bytes, "inodesUsed": size.entries})
 }
 
 /// A Pod has one interface, which other runtimes call `eth0`.
@@ -89,13 +107,14 @@ fn network(view: &PodView, now: Timestamp) -> Value {
     })
 }
 
-fn container(view: &PodView, running: &Running, now: Timestamp) -> Value {
+fn container(view: &PodView, running: &Running, stored: &Stored, now: Timestamp) -> Value {
     let Running { brief, usage, window } = running;
     json!({
         "name": brief.name,
         "startTime": started_at(&view.pod, &brief.name),
         "cpu": cpu(usage.cpu, *window, now),
         "memory": memory(usage, now),
+        "logs": storage(stored.logs(&brief.name), now),
         "userDefinedMetrics": [
             {"name": "http_requests", "type": "cumulative", "units": "count", "time": now, "value": usage.requests},
         ],

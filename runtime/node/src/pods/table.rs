@@ -1,7 +1,7 @@
 //! What the kubelet's API may look at.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use carob_net::Network;
 use k8s_openapi::api::core::v1::Pod;
@@ -9,11 +9,14 @@ use parking_lot::RwLock;
 
 use super::observed::{ContainerView, State};
 use crate::runtime::Container;
+use crate::volumes::PodVolumes;
 
 /// A Pod as its worker last saw it.
 pub(crate) struct PodView {
     pub(crate) pod: Arc<Pod>,
     pub(crate) containers: Vec<ContainerBrief>,
+    /// What it stores, while it is here.
+    pub(crate) volumes: Weak<PodVolumes>,
     /// Its network, while it has an address.
     pub(crate) network: Option<Arc<dyn Network>>,
 }

@@ -44,6 +44,11 @@ impl MemoryDirs {
         }
     }
 
+    /// Whether a folder is one of these.
+    pub(super) fn holds(&self, folder: &Path) -> bool {
+        self.root.as_ref().is_some_and(|root| folder.starts_with(root))
+    }
+
     pub(crate) fn remove(&self, uid: &str) -> io::Result<()> {
         let Some(root) = &self.root else { return Ok(()) };
         match fs::remove_dir_all(root.join(uid)) {

@@ -34,6 +34,7 @@ mod projected;
 mod quota;
 mod root;
 mod secret;
+mod stored;
 mod sub_path;
 mod token;
 mod usage;
@@ -52,6 +53,7 @@ pub(crate) use error::VolumeError;
 pub(crate) use memory::MemoryDirs;
 pub(crate) use objects::Objects;
 pub(crate) use root::{Root, Roots};
+pub(crate) use stored::Stored;
 pub(crate) use usage::Size;
 
 use crate::images::Image;
@@ -194,19 +196,5 @@ impl PodVolumes {
                 _ => std::future::pending().await,
             }
         }
-    }
-
-    /// How much each volume of the Pod's own holds, by name. It blocks.
-    pub(crate) fn sizes(&self) -> Vec<(String, Size)> {
-        let mounted = self.known.lock().mounted.clone();
-        let own = mounted.into_iter().filter(|(_, volume)| self.is_own(volume));
-        own.map(|(name, volume)| (name, usage::of(volume.place.folder()))).collect()
-    }
-
-    fn is_own(&self, volume: &Volume) -> bool {
-        let memory = self.context.memory.pod(&self.pod.uid);
-        let folder = volume.place.folder();
-        folder.starts_with(self.context.dirs.volumes(&self.pod))
-            || memory.is_some_and(|memory| folder.starts_with(memory))
     }
 }

@@ -154,7 +154,12 @@ impl Worker {
             Some(ContainerBrief::new(&container.name, self.observed.get(Slot(n))?, running))
         });
         let network = self.place.as_ref().map(Place::network);
-        self.context.table.put(PodView { pod: self.pod.clone(), containers: containers.collect(), network });
+        self.context.table.put(PodView {
+            pod: self.pod.clone(),
+            containers: containers.collect(),
+            volumes: Arc::downgrade(&self.volumes),
+            network,
+        });
     }
 
     async fn clean_up(self) {
