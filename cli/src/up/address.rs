@@ -49,7 +49,7 @@ pub(crate) fn server_url(listen: SocketAddr) -> String {
 pub(crate) fn api_config(listen: SocketAddr, nodes: Arc<dyn NodeDialer>, tokens: Arc<TokenKey>) -> Config {
     let reachable = reachable(listen);
     let advertise = (reachable.ip(), reachable.port());
-    Config { resources: carob_resources::all(), advertise, nodes, tokens, account_admission: true, ..Config::default() }
+    Config { resources: carob_resources::all(), advertise, nodes, tokens, mount_tokens: true, ..Config::default() }
 }
 
 /// Where a client on this machine reaches what listens at `listen`. An unspecified address stands for all of the host's: the loopback one is among them.

@@ -27,9 +27,9 @@ pub struct Config {
     pub body_limit: usize,
     /// The key that signs ServiceAccounts' tokens. By default one that ends with the process, and its tokens with it.
     pub tokens: Arc<TokenKey>,
-    /// Whether a new Pod's ServiceAccount must be there, and gives the Pod its token. Off by default, since somebody has to
-    /// make the accounts.
-    pub account_admission: bool,
+    /// Whether a new Pod gets the token of its ServiceAccount. Off by default: somebody has to publish the cluster's CA,
+    /// which is mounted with it.
+    pub mount_tokens: bool,
     /// Who says that tokens are the cluster's (`iss`); also the audience that stands for the API itself.
     pub issuer: String,
 }
@@ -52,7 +52,7 @@ impl Default for Config {
             nodes: Arc::new(NoNodes),
             body_limit: 3 << 20,
             tokens: Arc::new(TokenKey::generate().expect("the system has randomness")),
-            account_admission: false,
+            mount_tokens: false,
             issuer: "https://kubernetes.default.svc.cluster.local".to_owned(),
         }
     }

@@ -1,5 +1,7 @@
 //! What guests see of files, and that they see no others.
 
+#![allow(clippy::unwrap_used, reason = "it is all test code")]
+
 mod common;
 
 use std::fs;

@@ -11,7 +11,7 @@ use crate::{status::Status, verbs::Call};
 /// Completes a new object, or refuses it.
 pub(crate) async fn create(call: &Call, object: &mut Value) -> Result<(), Status> {
     match (call.served.resource.group, call.served.resource.kind) {
-        ("", "Pod") => accounts::exists(call, object).await,
+        ("", "Pod") => accounts::admit(call, object).await,
         ("", "PersistentVolumeClaim") => {
             claims::default_class(call, object);
             Ok(())

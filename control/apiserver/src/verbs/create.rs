@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    Call, account,
+    Call,
     body::{self, Decoded},
     initial, respond,
     write::{self, Prepared},
@@ -30,7 +30,6 @@ pub(super) async fn insert(call: &Call, object: Value) -> Result<Bytes, Status> 
     let dry_run = call.query.dry_run()?;
     let mut object = initial::prepare(call, object, Timestamp::now())?;
     admit::create(call, &mut object).await?;
-    account::admit(call, &mut object).await?;
     let generated = object["metadata"]["name"].as_str().unwrap_or_default().is_empty();
     // Only what the server chooses is chosen anew when it turns out to be taken.
     let chosen = generated || allocate::is_service(call.served.resource);

@@ -1,6 +1,5 @@
 //! What can be done with objects. Each verb is written once, for all resources.
 
-mod account;
 mod body;
 mod create;
 mod delete;
