@@ -151,6 +151,8 @@ fn run(folder: &Path, node_port_address: Ipv4Addr) -> (Child, Watchdog) {
     let log = File::options().create(true).append(true).open(log(folder)).expect("the log can be written");
     let mut command = Command::new(tools::carob());
     command.args(["up", "--listen", "127.0.0.1:0", "--log-format", "text"]);
+    // Tests are not about the disk that happens to be left.
+    command.args(["--eviction-hard", "memory.available<50Mi,nodefs.available<1%"]);
     command.args(["--node-port-address", &node_port_address.to_string(), "--data-dir"]).arg(data_dir(folder));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     let process = command.spawn().expect("carob runs");

@@ -144,7 +144,7 @@ impl Amount {
     }
 }
 
-/// The kubelet's defaults.
+/// The kubelet's defaults, but for those of a file system for images: here that is the node's.
 impl Default for Thresholds {
     fn default() -> Self {
         use Amount::{Percent, Units};
@@ -153,8 +153,6 @@ impl Default for Thresholds {
             (Signal::MemoryAvailable, Units(100 << 20)),
             (Signal::NodefsAvailable, Percent(10.0)),
             (Signal::NodefsInodesFree, Percent(5.0)),
-            (Signal::ImagefsAvailable, Percent(15.0)),
-            (Signal::ImagefsInodesFree, Percent(5.0)),
         ];
         Thresholds(defaults.map(of).to_vec())
     }
@@ -217,14 +215,14 @@ mod tests {
 
     #[test]
     fn what_is_short_is_found() {
-        use Signal::{ImagefsAvailable, ImagefsInodesFree, MemoryAvailable, NodefsAvailable, NodefsInodesFree};
+        use Signal::{MemoryAvailable, NodefsAvailable, NodefsInodesFree};
         let cases: [(MachineUse, &[Signal]); 6] = [
             (machine(500, 500, 500), &[]),
-            (machine(100, 150, 50), &[]),
+            (machine(100, 100, 50), &[]),
             (machine(99, 500, 500), &[MemoryAvailable]),
-            (machine(500, 149, 500), &[ImagefsAvailable]),
-            (machine(500, 99, 500), &[NodefsAvailable, ImagefsAvailable]),
-            (machine(500, 500, 49), &[NodefsInodesFree, ImagefsInodesFree]),
+            (machine(500, 99, 500), &[NodefsAvailable]),
+            (machine(500, 500, 49), &[NodefsInodesFree]),
+            (machine(99, 99, 49), &[MemoryAvailable, NodefsAvailable, NodefsInodesFree]),
         ];
         for (machine, expected) in cases {
             let met: Vec<Signal> = Thresholds::default().met(&machine).into_iter().map(|met| met.signal).collect();
