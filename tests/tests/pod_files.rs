@@ -229,6 +229,8 @@ fn a_pod_that_stores_too_much_is_evicted_and_never_has_more_than_its_limit() {
     assert_eq!(kubectl.field(&["pod", "p"], "{.status.reason}"), "Evicted");
     let message = kubectl.field(&["pod", "p"], "{.status.message}");
     assert_eq!(message.trim_end(), "Usage of EmptyDir volume \"data\" exceeds the limit \"1Mi\".");
+    let disrupted = "{.status.conditions[?(@.type==\"DisruptionTarget\")].reason}";
+    assert_eq!(kubectl.field(&["pod", "p"], disrupted), "TerminationByKubelet");
     told(&kubectl, "Evicted", "Usage of EmptyDir volume \"data\" exceeds the limit \"1Mi\".");
     let log = kubectl.run(&["logs", "p"]);
     let written: u64 = log.split(' ').nth(1).unwrap().parse().unwrap();
@@ -263,6 +265,23 @@ fn a_host_path_is_what_its_type_says_and_may_be_a_file() {
     let wrong = format!("[{{name: v, hostPath: {{path: {path}/file, type: Directory}}}}]");
     kubectl.apply(&prober(&[("a", "[list, /v]", "[{name: v, mountPath: /v}]")], &wrong));
     told(&kubectl, "FailedMount", &format!("hostPath type check failed: {path}/file is not a directory"));
+}
+
+#[test]
+fn a_claim_keeps_files_from_one_pod_to_the_next() {
+    let kubectl = cluster().namespace("claims");
+    let volumes = "[{name: data, persistentVolumeClaim: {claimName: data}}]";
+    let mounts = "[{name: data, mountPath: /data}]";
+    kubectl.apply(&prober(&[("write", "[write, /data/file, hello]", mounts)], volumes));
+    kubectl.apply(
+        "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\nspec: {accessModes: [ReadWriteOnce], \
+         resources: {requests: {storage: 1Mi}}}\n",
+    );
+    phase(&kubectl, "p", "Succeeded");
+    kubectl.run(&["delete", "pod", "p"]);
+    kubectl.apply(&prober(&[("read", "[show, /data/file]", mounts)], volumes));
+    phase(&kubectl, "p", "Succeeded");
+    assert_eq!(kubectl.run(&["logs", "p"]), "/data/file: hello\n");
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub(super) struct Facts<'a> {
     pub(super) phase: Phase,
     /// The init containers have done their part.
     pub(super) initialized: bool,
+    /// Why this node has evicted it, if it has.
+    pub(super) evicted: Option<&'a str>,
     pub(super) init: &'a [ContainerStatus],
     pub(super) main: &'a [ContainerStatus],
 }
@@ -35,7 +37,16 @@ pub(super) fn conditions(facts: &Facts, previous: &PodStatus, now: Timestamp) ->
     ]
     .into_iter()
     .map(|(type_, holds)| condition(type_, holds, facts.pod, previous, now))
+    .chain(disruption(facts, previous, now))
     .collect()
+}
+
+/// Tells controllers that it was not the Pod's own failure.
+fn disruption(facts: &Facts, previous: &PodStatus, now: Timestamp) -> Option<PodCondition> {
+    let why = facts.evicted?;
+    let holds = Ok(Some("TerminationByKubelet"));
+    let condition = condition("DisruptionTarget", holds, facts.pod, previous, now);
+    Some(PodCondition { message: Some(why.to_owned()), ..condition })
 }
 
 fn initialized(facts: &Facts) -> Holds {

@@ -34,6 +34,10 @@ pub(crate) fn status(pod: &Pod, observed: &Observed, previous: &PodStatus, host:
         has_ip: observed.ip.is_some(),
         phase,
         initialized: progress == Init::Done,
+        evicted: match &observed.doom {
+            Some(Doom::Evicted(why)) => Some(why),
+            _ => None,
+        },
         init: &init_statuses,
         main: &container_statuses,
     };
