@@ -88,6 +88,7 @@ pub struct Node {
     config: NodeConfig,
     machine: Machine,
     samples: Samples,
+    pressure: watch::Sender<Pressure>,
     events: Mutex<Option<EventWriter>>,
     image_news: watch::Sender<()>,
 }
@@ -118,6 +119,7 @@ impl Node {
         let labels = facts(&config, &machine, &allocatable).all_labels();
         let (recorder, events) = Recorder::new(client.clone(), config.name.clone());
         let (news_sender, image_news) = watch::channel(());
+        let (pressure, pressed) = watch::channel(Pressure::default());
         let context = Context {
             objects: Objects::new(client.clone()),
             memory: MemoryDirs::of(&config.data_dir),
@@ -138,11 +140,12 @@ impl Node {
             table: PodTable::default(),
             node_name: config.name.clone(),
             host_ip: config.address,
+            pressure: pressed,
             allocatable,
         };
         let events = Mutex::new(Some(events));
         let samples = Samples::default();
-        Node { context: Arc::new(context), config, machine, samples, events, image_news: news_sender }
+        Node { context: Arc::new(context), config, machine, samples, pressure, events, image_news: news_sender }
     }
 
     /// Runs the node until `shutdown`, or until the future is dropped; then every container of it has ended.
@@ -152,7 +155,7 @@ impl Node {
         let events = self.events.lock().take();
         let images = self.context.images.clone();
         let facts = facts(&self.config, &self.machine, &self.context.allocatable);
-        let (evictor, pressure) = self.evictor();
+        let (evictor, pressure) = (self.evictor(), self.pressure.subscribe());
         self.sweep_roots().await;
         let parts = async {
             tokio::join!(
@@ -200,16 +203,14 @@ impl Node {
         })
     }
 
-    fn evictor(&self) -> (Evictor, watch::Receiver<Pressure>) {
-        let (sender, pressure) = watch::channel(Pressure::default());
-        let evictor = Evictor {
-            clock: self.context.clock,
+    fn evictor(&self) -> Evictor {
+        Evictor {
+            context: self.context.clone(),
             data_dir: self.config.data_dir.clone(),
             thresholds: self.config.eviction_hard.clone(),
             hysteresis: Hysteresis::new(self.config.eviction_pressure_transition),
-            pressure: sender,
-        };
-        (evictor, pressure)
+            pressure: self.pressure.clone(),
+        }
     }
 
     /// Removes what containers of another process saw at `/`.

@@ -21,6 +21,11 @@ impl Pressure {
             Condition::Pid => self.pid,
         }
     }
+
+    /// The conditions that are true.
+    pub(crate) fn conditions(self) -> impl Iterator<Item = Condition> {
+        Condition::ALL.into_iter().filter(move |condition| self.has(*condition))
+    }
 }
 
 /// Keeps a condition true for a while after the last shortage, so that it does not flap. Pure.

@@ -68,6 +68,20 @@ impl Signal {
         }
     }
 
+    /// The resource that is short, as messages call it.
+    pub(crate) fn resource(self) -> &'static str {
+        match self {
+            Signal::MemoryAvailable => "memory",
+            Signal::NodefsAvailable | Signal::ImagefsAvailable => "ephemeral-storage",
+            Signal::NodefsInodesFree | Signal::ImagefsInodesFree => "inodes",
+            Signal::PidAvailable => "pids",
+        }
+    }
+
+    pub(crate) fn is_bytes(self) -> bool {
+        matches!(self, Signal::MemoryAvailable | Signal::NodefsAvailable | Signal::ImagefsAvailable)
+    }
+
     fn level(self, machine: &MachineUse) -> Option<Level> {
         match self {
             Signal::MemoryAvailable => machine.memory,

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::events::Recorder;
 use super::table::PodTable;
 use crate::clock::Clock;
+use crate::eviction::Pressure;
 use crate::images::ImageStore;
 use crate::ip::PodIps;
 use crate::keyvalue::Buckets;
@@ -43,5 +44,7 @@ pub(crate) struct Context {
     pub(crate) objects: Objects,
     pub(crate) memory: MemoryDirs,
     pub(crate) roots: Roots,
+    /// What the node is short of.
+    pub(crate) pressure: watch::Receiver<Pressure>,
     pub(crate) allocatable: BTreeMap<String, Quantity>,
 }

@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ResourceRequirements;
 
 use super::observed::{
     Doom, NotStarted, Observed, PostStart, Running, State, StopReason, StopStep, Stopping, Terminated, Volumes, Waiting,
 };
 use super::probe::{ProbeKind, ProbeState, Verdict};
+use super::resize::Unfulfilled;
 use super::slot::Slot;
 use crate::clock::after;
 use crate::runtime::Exit;
@@ -53,6 +55,15 @@ pub(crate) enum Change {
         reason: NotStarted,
         message: String,
     },
+    /// A container was given these resources.
+    Given {
+        slot: Slot,
+        given: ResourceRequirements,
+    },
+    /// A container has to be started anew to be given what it wishes.
+    MustRestart(Slot),
+    /// All was given that is wished for; or why not.
+    Resized(Option<Unfulfilled>),
     Stopping {
         slot: Slot,
         stopping: Stopping,
@@ -88,7 +99,16 @@ impl Observed {
             }
             Change::Started { slot, id, image, image_id, hook, probes } => {
                 let post_start = if hook { PostStart::Going } else { PostStart::Over };
-                let running = Running { id, image, started_at: now, post_start, probes, stopping: None };
+                let running = Running {
+                    id,
+                    image,
+                    started_at: now,
+                    post_start,
+                    probes,
+                    given: ResourceRequirements::default(),
+                    must_restart: false,
+                    stopping: None,
+                };
                 self.started(slot, running, image_id);
             }
             Change::NotStarted { slot, reason, message } => self.not_started(slot, reason, message, now),
@@ -104,8 +124,19 @@ impl Observed {
                     stopping.step = StopStep::PreStopped;
                 }
             }
+            Change::Given { slot, given } => {
+                if let Some(running) = self.running_in(slot) {
+                    running.given = given;
+                }
+            }
+            Change::MustRestart(slot) => {
+                if let Some(running) = self.running_in(slot) {
+                    running.must_restart = true;
+                }
+            }
+            Change::Resized(unfulfilled) => self.unfulfilled = unfulfilled,
             Change::Stopping { slot, stopping } => {
-                if let Some(State::Running(running)) = self.containers.get_mut(slot.0).map(|view| &mut view.state) {
+                if let Some(running) = self.running_in(slot) {
                     running.stopping = Some(stopping);
                 }
             }
@@ -117,6 +148,13 @@ impl Observed {
             }
         }
         Verdict::Unchanged
+    }
+
+    fn running_in(&mut self, slot: Slot) -> Option<&mut Running> {
+        match &mut self.containers.get_mut(slot.0)?.state {
+            State::Running(running) => Some(running),
+            _ => None,
+        }
     }
 
     fn starting(&mut self, slot: Slot, now: Timestamp) {
@@ -158,7 +196,7 @@ impl Observed {
             finished_at: now,
             stopped,
         };
-        if stopped == Some(StopReason::ImageChanged) {
+        if matches!(stopped, Some(StopReason::ImageChanged | StopReason::Resized)) {
             self.containers[slot.0].crashes = Default::default();
         }
         self.containers[slot.0].state = State::Terminated(terminated);

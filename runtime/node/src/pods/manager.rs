@@ -13,10 +13,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::context::Context;
+use super::events::Kind;
+use super::observed::Doom;
 use super::recover;
 use super::slot::keep_places;
 use super::spec::PodExt;
 use super::worker::{Desired, Worker};
+use crate::eviction;
 use crate::ip::PodIp;
 
 /// Follows the Pods that are bound to this node. Ends never; dropping it ends every worker, and with them every container.
@@ -121,7 +124,8 @@ impl Manager {
     }
 
     fn spawn(&mut self, uid: String, pod: Arc<Pod>, ip: Option<PodIp>) {
-        let observed = recover::observed(&pod, self.context.clock.now());
+        let mut observed = recover::observed(&pod, self.context.clock.now());
+        observed.doom = self.refusal(&pod).filter(|_| observed.ended.is_none());
         let (desired, receiver) = watch::channel(Desired { pod, gone: false });
         let worker = Worker::new(self.context.clone(), receiver, observed, ip);
         self.workers.insert(uid.clone(), desired);
@@ -129,6 +133,17 @@ impl Manager {
             worker.run().await;
             uid
         });
+    }
+
+    /// A node under pressure does not take every Pod; those that it has taken stay.
+    fn refusal(&self, pod: &Pod) -> Option<Doom> {
+        let is_taken = pod.status.as_ref().is_some_and(|status| status.start_time.is_some());
+        if is_taken || pod.deletion().is_some() {
+            return None;
+        }
+        let message = eviction::refusal(pod, *self.context.pressure.borrow())?;
+        self.context.recorder.pod(pod, Kind::Warning, "Evicted", message.as_str());
+        Some(Doom::Refused(message))
     }
 
     fn gone(&self, uid: &str) {

@@ -1,11 +1,15 @@
 //! What is known of a Pod's containers.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ResourceRequirements;
 
 use super::backoff::Backoff;
+use super::events::Kind;
 use super::probe::{ProbeKind, ProbeState};
+use super::resize::Unfulfilled;
 use super::slot::Slot;
 
 /// What is known of one Pod on this node, beside what the API says of it.
@@ -28,6 +32,8 @@ pub(crate) struct Observed {
     pub(crate) doom: Option<Doom>,
     /// Until when its containers may go on, once it is to end.
     pub(crate) ending: Option<Timestamp>,
+    /// It wishes for other resources, and cannot have them yet.
+    pub(crate) unfulfilled: Option<Unfulfilled>,
     /// It had ended before this node saw it; it must never run (again).
     pub(crate) ended: Option<Ended>,
 }
@@ -48,23 +54,44 @@ pub(crate) enum Ended {
     Failed,
 }
 
+/// What an evicted Pod has to end in, as the kubelet gives it.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// Why a node ends a Pod that nobody has deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Doom {
     /// It was there for longer than its `activeDeadlineSeconds`.
     DeadlineExceeded,
-    /// It stored more than it may; how.
+    /// It stored more than it may, or the node runs short of something; how.
     Evicted(String),
+    /// The node ran short of something when it came, and never took it.
+    Refused(String),
 }
 
 impl Doom {
+    /// How an Event tells it.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Doom::DeadlineExceeded => Kind::Normal,
+            Doom::Evicted(_) | Doom::Refused(_) => Kind::Warning,
+        }
+    }
+
+    /// How long its containers may go on at most, whatever the Pod says.
+    pub(crate) fn most_grace(&self) -> Option<Duration> {
+        match self {
+            Doom::DeadlineExceeded => None,
+            Doom::Evicted(_) | Doom::Refused(_) => Some(AT_ONCE),
+        }
+    }
+
     /// What stands in the Pod's status as `reason` and `message`.
     pub(crate) fn words(&self) -> (&'static str, &str) {
         match self {
-            Doom::Evicted(message) => ("Evicted", message),
             Doom::DeadlineExceeded => {
                 ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
             }
+            Doom::Evicted(message) | Doom::Refused(message) => ("Evicted", message),
         }
     }
 }
@@ -134,6 +161,10 @@ pub(crate) struct Running {
     /// Until its postStart hook is over it is not reported as running, and nothing probes it.
     pub(crate) post_start: PostStart,
     pub(crate) probes: ProbeState,
+    /// What it has of resources.
+    pub(crate) given: ResourceRequirements,
+    /// It has to be started anew to be given what it wishes.
+    pub(crate) must_restart: bool,
     pub(crate) stopping: Option<Stopping>,
 }
 
@@ -181,6 +212,8 @@ pub(crate) enum StopReason {
     Unhealthy(ProbeKind),
     /// Its image was changed in the spec.
     ImageChanged,
+    /// It is to have other resources, and wants to be started anew for that.
+    Resized,
     /// Its postStart hook failed.
     PostStartFailed,
 }

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use super::ending;
 use super::observed::{ContainerView, Doom, Observed, PostStart, Running, State, StopReason, Volumes};
 use super::phase::{Init, initialized, outcome};
+use super::resize;
 use super::restart::restarts;
 use super::slot::{Role, Slot};
 use super::spec::PodExt;
@@ -25,6 +26,8 @@ pub(crate) enum Action {
     Doom(Doom),
     /// Remember that it is to end by that moment.
     End(Timestamp),
+    /// Give the containers what the Pod wishes by now, or find out why not.
+    Resize,
     Start(Slot),
     /// Forget a start that is under way.
     Abandon(Slot),
@@ -70,6 +73,7 @@ pub(crate) fn plan(pod: &Pod, observed: &Observed, now: Timestamp) -> Plan {
         }
         return plan;
     }
+    resize::plan(&mut plan, pod, observed, now);
     let of_role = |role: Role| (0..observed.containers.len()).map(Slot).filter(move |slot| pod.role(*slot) == role);
     of_role(Role::Ephemeral).for_each(|slot| plan.advance(pod, observed, slot, now));
     match initialized(pod, observed) {
@@ -98,12 +102,10 @@ fn end(pod: &Pod, observed: &Observed, now: Timestamp) -> Option<Timestamp> {
     Some(observed.ending.map_or(until, |before| before.min(until)))
 }
 
-/// What stores too much has a moment, whatever it asks for, as a kubelet has it.
+/// What is evicted has a moment, whatever it asks for.
 fn grace(pod: &Pod, observed: &Observed) -> Duration {
-    match observed.doom {
-        Some(Doom::Evicted(_)) => Duration::from_secs(1).min(pod.grace()),
-        _ => pod.grace(),
-    }
+    let most = observed.doom.as_ref().and_then(Doom::most_grace).unwrap_or(Duration::MAX);
+    pod.grace().min(most)
 }
 
 impl Plan {
@@ -142,6 +144,8 @@ impl Plan {
             ending::begin(self, pod, slot, until, StopReason::Unhealthy(failed), now);
         } else if pod.container(slot).and_then(|container| container.image.clone()).as_ref() != Some(&running.image) {
             ending::begin(self, pod, slot, after(now, pod.grace()), StopReason::ImageChanged, now);
+        } else if running.must_restart {
+            ending::begin(self, pod, slot, after(now, pod.grace()), StopReason::Resized, now);
         }
     }
 

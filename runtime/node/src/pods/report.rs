@@ -53,6 +53,7 @@ fn document(before: &PodStatus, status: &PodStatus) -> Value {
             }
         }
     }
+    document["conditions"].as_array_mut().into_iter().for_each(|conditions| conditions.extend(ended(before, status)));
     if before.pod_ips.is_some()
         && before.pod_ips != status.pod_ips
         && let Some(ips) = document["podIPs"].as_array_mut()
@@ -60,4 +61,13 @@ fn document(before: &PodStatus, status: &PodStatus) -> Value {
         ips.push(json!({"$patch": "replace"}));
     }
     document
+}
+
+/// Conditions that are there only as long as they are true, and are not any more.
+fn ended(before: &PodStatus, status: &PodStatus) -> Vec<Value> {
+    let has =
+        |status: &PodStatus, type_: &str| status.conditions.iter().flatten().any(|condition| condition.type_ == type_);
+    let passing = ["PodResizePending", "PodResizeInProgress"];
+    let ended = passing.into_iter().filter(|type_| has(before, type_) && !has(status, type_));
+    ended.map(|type_| json!({"type": type_, "$patch": "delete"})).collect()
 }

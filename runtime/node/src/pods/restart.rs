@@ -38,7 +38,7 @@ pub(crate) fn restarts(pod: &Pod, slot: Slot, run: &Terminated) -> bool {
     let Some(container) = pod.container(slot) else { return false };
     let policy = policy(pod, pod.role(slot), &container);
     match run.stopped {
-        Some(StopReason::ImageChanged) => true,
+        Some(StopReason::ImageChanged | StopReason::Resized) => true,
         Some(StopReason::Unhealthy(_)) => policy != RestartPolicy::Never,
         Some(StopReason::PodEnds | StopReason::PostStartFailed) | None => {
             rule_restarts(&container, run.exit_code) || policy.restarts(run.exit_code)

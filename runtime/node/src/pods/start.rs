@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use carob_engine::Capabilities;
 use carob_net::{HttpBound, Network, NetworkError};
-use k8s_openapi::api::core::v1::{Container as ContainerSpecOf, Pod};
+use k8s_openapi::api::core::v1::{Container as ContainerSpecOf, Pod, ResourceRequirements};
 
 use super::context::Context;
 use super::env::{self, Facts};
@@ -44,6 +44,8 @@ pub(crate) struct Live {
     pub(crate) id: String,
     pub(crate) image: String,
     pub(crate) image_id: String,
+    /// What it was given of resources.
+    pub(crate) given: ResourceRequirements,
     pub(crate) container: Arc<dyn Container>,
     pub(crate) log: Arc<LogWriter>,
     pub(crate) _ports: Vec<Box<dyn HttpBound>>,
@@ -93,7 +95,8 @@ impl Job {
         self.tell(container, Kind::Normal, "Created", format!("Created container: {}", container.name));
         let _ports = self.open_ports(container, running.as_ref())?;
         let image = container.image.clone().unwrap_or_default();
-        Ok(Live { id: new_id(), image, image_id, container: running, log, _ports, _root })
+        let given = container.resources.clone().unwrap_or_default();
+        Ok(Live { id: new_id(), image, image_id, given, container: running, log, _ports, _root })
     }
 
     fn image(&self, container: &ContainerSpecOf) -> Result<Image, Failure> {

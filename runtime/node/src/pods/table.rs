@@ -6,8 +6,12 @@ use std::sync::{Arc, Weak};
 use carob_net::Network;
 use k8s_openapi::api::core::v1::Pod;
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
-use super::observed::{ContainerView, State};
+use super::amounts::request;
+use super::observed::{ContainerView, Doom, State};
+use super::spec::PodExt;
+use crate::quantity;
 use crate::runtime::Container;
 use crate::volumes::PodVolumes;
 
@@ -17,8 +21,27 @@ pub(crate) struct PodView {
     pub(crate) containers: Vec<ContainerBrief>,
     /// What it stores, while it is here.
     pub(crate) volumes: Weak<PodVolumes>,
+    /// Has its worker end it.
+    pub(crate) doom: watch::Sender<Option<Doom>>,
     /// Its network, while it has an address.
     pub(crate) network: Option<Arc<dyn Network>>,
+}
+
+impl PodView {
+    pub(crate) fn priority(&self) -> i32 {
+        self.pod.spec.as_ref().and_then(|spec| spec.priority).unwrap_or(0)
+    }
+
+    /// What a container asks for, in whole units.
+    pub(crate) fn requested(&self, container: &str, resource: &str) -> u64 {
+        let mut containers = self.pod.containers().filter(|spec| spec.name == container);
+        containers.next().and_then(|spec| request(&spec, resource).and_then(quantity::units)).unwrap_or(0)
+    }
+
+    /// Whether something of it runs.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.containers.iter().any(|brief| brief.running.is_some())
+    }
 }
 
 pub(crate) struct ContainerBrief {

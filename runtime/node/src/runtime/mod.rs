@@ -131,7 +131,6 @@ pub(crate) trait Container: Send + Sync + 'static {
     ///
     /// # Errors
     /// It holds more than it would be allowed to, in words; then nothing was changed.
-    #[expect(dead_code, reason = "Pods are resized next")]
     fn resize(&self, limits: Limits) -> Result<(), String>;
 
     /// What it has used so far.

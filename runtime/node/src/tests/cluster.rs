@@ -32,13 +32,20 @@ pub(super) struct Cluster {
 impl Cluster {
     /// A cluster with a running node, and an image called `app`.
     pub(super) async fn start() -> Cluster {
+        let mut cluster = Cluster::without_node().await;
+        cluster.start_node();
+        cluster
+    }
+
+    /// A cluster whose node is still to be started.
+    pub(super) async fn without_node() -> Cluster {
         let config = Config { advertise: ("192.0.2.1".parse().unwrap(), 6443), ..Config::default() };
         let api = ApiServer::new(Arc::new(Memory::new()), config).await.unwrap();
         let admin = Identity::user("admin").group("system:masters");
         let dir = tempfile::tempdir().unwrap();
         let images = ImageStore::open(dir.path().join("images")).unwrap();
         images.load(b"\0asm\x01\0\0\0", "app").unwrap();
-        let mut cluster = Cluster {
+        Cluster {
             client: Client::new(api.client(admin), "default"),
             runtime: FakeRuntime::default(),
             mesh: Mesh::new(MeshConfig::default()),
@@ -46,14 +53,19 @@ impl Cluster {
             dir,
             node: None,
             kubelet: Router::new(),
-        };
-        cluster.start_node();
-        cluster
+        }
     }
 
     pub(super) fn start_node(&mut self) {
+        self.start_node_with(|_| {});
+    }
+
+    pub(super) fn start_node_with(&mut self, change: impl FnOnce(&mut NodeConfig)) {
         let address = "127.0.0.1".parse().unwrap();
-        let config = NodeConfig::new("n1", self.dir.path().join("node"), self.images.clone(), address);
+        let mut config = NodeConfig::new("n1", self.dir.path().join("node"), self.images.clone(), address);
+        // Whatever is left of the machine that the tests run on.
+        config.eviction_hard = "".parse().unwrap();
+        change(&mut config);
         let runtime = Arc::new(self.runtime.clone());
         self.mesh = Mesh::new(MeshConfig::default());
         let (client, networks) = (self.client.clone(), Arc::new(self.mesh.clone()));

@@ -1,6 +1,8 @@
 mod cluster;
 mod ending;
+mod evicting;
 mod kubelet;
 mod living;
+mod resizing;
 mod restarting;
 mod volumes;

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::pods::phase::Phase;
+use crate::pods::resize::Unfulfilled;
 use crate::pods::slot::{Role, Slot};
 use crate::pods::spec::PodExt;
 
@@ -12,6 +13,7 @@ pub(super) struct Facts<'a> {
     pub(super) pod: &'a Pod,
     pub(super) has_ip: bool,
     pub(super) phase: Phase,
+    pub(super) unfulfilled: Option<&'a Unfulfilled>,
     /// The init containers have done their part.
     pub(super) initialized: bool,
     /// Why this node has evicted it, if it has.
@@ -37,6 +39,7 @@ pub(super) fn conditions(facts: &Facts, previous: &PodStatus, now: Timestamp) ->
     ]
     .into_iter()
     .map(|(type_, holds)| condition(type_, holds, facts.pod, previous, now))
+    .chain(facts.unfulfilled.map(|unfulfilled| resize(unfulfilled, facts.pod, previous, now)))
     .chain(disruption(facts, previous, now))
     .collect()
 }
@@ -47,6 +50,16 @@ fn disruption(facts: &Facts, previous: &PodStatus, now: Timestamp) -> Option<Pod
     let holds = Ok(Some("TerminationByKubelet"));
     let condition = condition("DisruptionTarget", holds, facts.pod, previous, now);
     Some(PodCondition { message: Some(why.to_owned()), ..condition })
+}
+
+/// What keeps a wish for other resources from being fulfilled; it is there only as long as something does.
+fn resize(unfulfilled: &Unfulfilled, pod: &Pod, previous: &PodStatus, now: Timestamp) -> PodCondition {
+    let (type_, reason) = unfulfilled.why.condition();
+    PodCondition {
+        reason: Some(reason.to_owned()),
+        message: Some(unfulfilled.message.clone()),
+        ..condition(type_, Ok(None), pod, previous, now)
+    }
 }
 
 fn initialized(facts: &Facts) -> Holds {

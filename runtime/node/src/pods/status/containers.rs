@@ -27,6 +27,7 @@ pub(super) fn status(
     let (state, last) = states(pod, slot, view, progress, now);
     let id = state.terminated.as_ref().or(last.as_ref()).and_then(|ended| ended.container_id.clone());
     let id = view.running().map(|running| running.id.clone()).or(id);
+    let given = view.running().map(|running| &running.given).filter(|given| **given != Default::default());
     Some(ContainerStatus {
         name: container.name.clone(),
         image: container.image.clone().unwrap_or_default(),
@@ -37,6 +38,8 @@ pub(super) fn status(
         restart_count: view.restarts,
         state: Some(state),
         last_state: Some(ContainerState { terminated: last, ..Default::default() }),
+        allocated_resources: given.and_then(|given| given.requests.clone()),
+        resources: given.cloned(),
         ..ContainerStatus::default()
     })
 }

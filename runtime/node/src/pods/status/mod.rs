@@ -38,6 +38,7 @@ pub(crate) fn status(pod: &Pod, observed: &Observed, previous: &PodStatus, host:
             Some(Doom::Evicted(why)) => Some(why),
             _ => None,
         },
+        unfulfilled: observed.unfulfilled.as_ref(),
         init: &init_statuses,
         main: &container_statuses,
     };

@@ -1,5 +1,6 @@
 mod endings;
 mod plans;
+mod resizes;
 mod sidecars;
 mod statuses;
 
@@ -61,7 +62,8 @@ impl Story {
             hook: Hook::PostStart.of(&container).is_some(),
             probes: ProbeState::new(&container),
         };
-        self.starting(slot).apply(started)
+        let given = container.resources.unwrap_or_default();
+        self.starting(slot).apply(started).apply(Change::Given { slot: Slot(slot), given })
     }
 
     fn failing(self, slot: usize, reason: NotStarted) -> Story {

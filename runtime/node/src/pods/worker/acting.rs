@@ -31,6 +31,7 @@ impl Worker {
             Action::Doom(doom) => self.doom(doom, now),
             Action::End(until) => drop(self.observed.apply(Change::Ending(until), now)),
             Action::Mount => self.mount(now),
+            Action::Resize => self.resize(now),
             Action::Start(slot) => self.start(slot, now),
             Action::Abandon(slot) => {
                 if let Some(start) = self.starting.remove(&slot) {
@@ -94,10 +95,17 @@ impl Worker {
         self.pending.push(start.boxed());
     }
 
+    /// Somebody else of this node has decided that the Pod must end; the first who does gives the reason.
+    pub(super) fn take_doom(&mut self) {
+        let doom = self.doomed.borrow_and_update().clone();
+        if let Some(doom) = doom.filter(|_| self.observed.doom.is_none() && self.observed.ended.is_none()) {
+            self.doom(doom, self.context.clock.now());
+        }
+    }
+
     pub(super) fn doom(&mut self, doom: Doom, now: Timestamp) {
         let (reason, message) = doom.words();
-        let kind = if matches!(doom, Doom::Evicted(_)) { Kind::Warning } else { Kind::Normal };
-        self.context.recorder.pod(&self.pod, kind, reason, message);
+        self.context.recorder.pod(&self.pod, doom.kind(), reason, message);
         self.observed.apply(Change::Doomed(doom), now);
     }
 
@@ -130,6 +138,7 @@ impl Worker {
                 format!("{kind} {name} failed {} probe{then}", probe.name().to_lowercase())
             }
             StopReason::ImageChanged => format!("{kind} {name} definition changed, will be restarted"),
+            StopReason::Resized => format!("{kind} {name} resize requires restart"),
             StopReason::PostStartFailed => "FailedPostStartHook".to_owned(),
         };
         self.context.recorder.container(&self.pod, &name, Kind::Normal, "Killing", message);

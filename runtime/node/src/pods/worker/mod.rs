@@ -5,6 +5,7 @@ mod hooking;
 mod outcomes;
 mod probing;
 mod reporting;
+mod resizing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use tokio::sync::watch;
 use self::reporting::Reports;
 use super::context::Context;
 use super::hooks::Hook;
-use super::observed::Observed;
+use super::observed::{Doom, Observed};
 use super::place::Place;
 use super::plan::plan;
 use super::probe::ProbeKind;
@@ -64,6 +65,9 @@ pub(crate) struct Worker {
     context: Arc<Context>,
     desired: watch::Receiver<Desired>,
     image_news: watch::Receiver<()>,
+    /// Where others of this node have it ended.
+    doom: watch::Sender<Option<Doom>>,
+    doomed: watch::Receiver<Option<Doom>>,
     pod: Arc<Pod>,
     observed: Observed,
     place: Option<Place>,
@@ -89,10 +93,13 @@ impl Worker {
         observed.ip = place.as_ref().map(Place::address).or(observed.ip);
         let reports = Reports::new(pod.status.clone().unwrap_or_default());
         let volumes = Arc::new(PodVolumes::new(context.clone(), &pod));
+        let (doom, doomed) = watch::channel(None);
         Worker {
             volumes,
             tending: None,
             image_news: context.image_news.clone(),
+            doom,
+            doomed,
             context,
             desired,
             pod,
@@ -144,6 +151,7 @@ impl Worker {
             }
             Some(done) = self.pending.next() => self.take(done),
             Ok(()) = self.image_news.changed() => self.retry_images(),
+            Ok(()) = self.doomed.changed() => self.take_doom(),
             () = self.context.clock.until(wake) => {}
         }
     }
@@ -159,6 +167,7 @@ impl Worker {
             containers: containers.collect(),
             volumes: Arc::downgrade(&self.volumes),
             network,
+            doom: self.doom.clone(),
         });
     }
 

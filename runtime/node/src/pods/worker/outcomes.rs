@@ -58,6 +58,7 @@ impl Worker {
             probes: ProbeState::new(&container),
         };
         self.observed.apply(change, now);
+        self.observed.apply(Change::Given { slot, given: live.given.clone() }, now);
         let (id, exited) = (live.id.clone(), live.container.exited());
         self.pending.push(exited.map(move |exit| Done::Exited(slot, id, exit)).boxed());
         self.live.insert(slot, live);
