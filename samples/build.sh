@@ -75,7 +75,9 @@ guest_cargo() {
 
 collect() {
     local name
-    for name in cached-page counter file-prober file-prober-p3 hello-http hello-http-p3 misbehave page-cache prices shop visits; do
+    for name in cached-page counter echo-client echo-client-p3 file-prober file-prober-p3 front front-p3 \
+        hello-http hello-http-p3 misbehave page-cache prices probe-sockets probe-sockets-p3 shop tcp-echo \
+        tcp-echo-p3 udp-echo udp-echo-p3 visits; do
         # cargo names the file of a library with underscores.
         local built=$guests/$TARGET/release/$name.wasm
         [ -f "$built" ] || built=$guests/$TARGET/release/${name//-/_}.wasm

@@ -1,8 +1,10 @@
 //! The guest that does harm: shows what the node does about it, and that its neighbours do not notice.
 //!
-//! `misbehave spin | eat-memory | trap | panic | exit CODE`
+//! `misbehave spin | eat-memory | trap | panic | sockets | exit CODE`
 
+use std::net::TcpListener;
 use std::process::exit;
+use std::time::Duration;
 
 const MIB: usize = 1 << 20;
 
@@ -14,13 +16,14 @@ fn main() {
         ["eat-memory"] => eat_memory(),
         ["trap"] => trap(),
         ["panic"] => panic!("misbehave was asked to panic"),
+        ["sockets"] => take_sockets(),
         ["exit", code] => wasip2::cli::exit::exit_with_code(code.parse().unwrap_or_else(|_| usage())),
         _ => usage(),
     }
 }
 
 fn usage() -> ! {
-    eprintln!("usage: misbehave spin | eat-memory | trap | panic | exit CODE (0 to 255)");
+    eprintln!("usage: misbehave spin | eat-memory | trap | panic | sockets | exit CODE (0 to 255)");
     exit(1)
 }
 
@@ -47,4 +50,19 @@ fn eat_memory() -> ! {
 fn trap() {
     println!("trapping");
     core::arch::wasm32::unreachable()
+}
+
+/// Opens sockets until it may not, and keeps them.
+fn take_sockets() -> ! {
+    let mut taken = Vec::new();
+    let refused = loop {
+        match TcpListener::bind("0.0.0.0:0") {
+            Ok(socket) => taken.push(socket),
+            Err(error) => break error,
+        }
+    };
+    println!("took {} sockets, then: {refused}", taken.len());
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
 }
