@@ -1,4 +1,5 @@
 use tokio_util::sync::CancellationToken;
+use wasmtime::Store;
 use wasmtime_wasi::{I32Exit, p2, p3};
 
 use crate::container::{Exit, Process, StartError, State};
@@ -43,13 +44,22 @@ impl Command {
     async fn call(&self, state: &State, process: &Process<'_>) -> wasmtime::Result<Result<(), ()>> {
         let _slots = state.engine.pool.slots.acquire_many(self.slots).await?;
         let mut store = host::store(state, process, || {});
+        let running = store.data().running();
+        let ended = self.run_in(&mut store).await;
+        if ended.as_ref().map_or_else(|error| error.is::<I32Exit>(), |_| true) {
+            running.finished();
+        }
+        ended
+    }
+
+    async fn run_in(&self, store: &mut Store<Host>) -> wasmtime::Result<Result<(), ()>> {
         match &self.program {
             Pre::P2(command) => {
-                let command = command.instantiate_async(&mut store).await?;
-                command.wasi_cli_run().call_run(&mut store).await
+                let command = command.instantiate_async(&mut *store).await?;
+                command.wasi_cli_run().call_run(store).await
             }
             Pre::P3(command) => {
-                let command = command.instantiate_async(&mut store).await?;
+                let command = command.instantiate_async(&mut *store).await?;
                 store.run_concurrent(async |accessor| command.wasi_cli_run().call_run(accessor).await).await?
             }
         }

@@ -17,6 +17,7 @@ use crate::files::{Mount, OpenFiles};
 use crate::http::Dispatcher;
 use crate::input::Input;
 use crate::memory::{BelowUse, Memory};
+use crate::outgoing::Outgoing;
 use crate::output::Output;
 use crate::program::{Compiled, Kind, Program};
 
@@ -188,6 +189,7 @@ pub(crate) struct State {
     links: Arc<[Bound]>,
     /// One place for each program that may run beside the container's own.
     pub(crate) execs: Arc<Semaphore>,
+    pub(crate) outgoing: Outgoing,
     /// Ends every instance at its next tick or wait.
     pub(crate) killed: CancellationToken,
     exit: watch::Sender<Option<Exit>>,
@@ -272,6 +274,7 @@ impl Container {
             requests: AtomicU64::new(0),
             links,
             execs: Arc::new(Semaphore::new(engine.execs)),
+            outgoing: Outgoing::new(config.network.clone(), engine.tls.clone()),
             killed: CancellationToken::new(),
             exit: watch::Sender::new(None),
             at_end: OnceLock::new(),

@@ -12,6 +12,7 @@ use crate::files::NodeFiles;
 use crate::guests::{self, Guests};
 use crate::host::Host;
 use crate::memory::Memory;
+use crate::outgoing::Tls;
 use crate::pool::Pool;
 use crate::program::Program;
 use crate::ticker::Ticker;
@@ -130,6 +131,7 @@ pub(crate) struct Inner {
     pub(crate) files: Arc<NodeFiles>,
     /// What each container may hold open of them.
     pub(crate) open_files: usize,
+    pub(crate) tls: Arc<Tls>,
     compiler: Compiler,
 }
 
@@ -151,9 +153,22 @@ impl Engine {
         let files = NodeFiles::new(pool::guest_files());
         let open_files = config.open_files;
         let compiler = Compiler::new(wasmtime.clone(), cache);
-        let (execs, http) = (config.execs, config.http);
-        let inner =
-            Inner { wasmtime, linker, pool, memory, turns, ticker, guests, http, files, open_files, execs, compiler };
+        let (execs, http, tls) = (config.execs, config.http, Arc::default());
+        let inner = Inner {
+            wasmtime,
+            linker,
+            pool,
+            memory,
+            turns,
+            ticker,
+            guests,
+            http,
+            files,
+            open_files,
+            execs,
+            tls,
+            compiler,
+        };
         Ok(Engine { inner: Arc::new(inner) })
     }
 

@@ -4,7 +4,7 @@ use wasmtime::Store;
 use wasmtime::UpdateDeadline;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::capabilities::Capabilities;
 use crate::composition::{Bound, Proxies};
@@ -12,14 +12,17 @@ use crate::container::{Process, State};
 use crate::files::{Files, InstanceFiles};
 use crate::input::Stdin;
 use crate::memory::Reservation;
+use crate::outgoing::Outgoing;
 use crate::output::{Output, Pipe, Stream};
+use crate::sockets::{Running, Sockets, SocketsView};
 use crate::{bounds, cpu};
 
 /// What one store holds besides the guest: its view of WASI and what it took of the container's memory.
 pub(crate) struct Host {
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    network: NoNetwork,
+    outgoing: Outgoing,
+    sockets: Sockets,
     files: InstanceFiles,
     table: ResourceTable,
     memory: Reservation,
@@ -42,7 +45,8 @@ pub(crate) fn store(
     let host = Host {
         wasi: wasi(container, process),
         http,
-        network: NoNetwork,
+        outgoing: container.outgoing.clone(),
+        sockets: Sockets::new(container.config.network.clone()),
         files: InstanceFiles::new(container.config.mounts.clone(), container.files.clone()),
         table,
         memory: Reservation::new(container.memory.clone()),
@@ -62,7 +66,7 @@ pub(crate) fn store(
     store
 }
 
-/// Arguments, environment, input and output; no sockets, no names. Files are a part of their own.
+/// Arguments, environment, input and output; files, sockets and names are parts of their own.
 fn wasi(container: &State, process: &Process<'_>) -> WasiCtx {
     let terminal = process.terminal;
     let pipe = |stream| Pipe { output: process.output.clone(), stream, terminal };
@@ -76,10 +80,6 @@ fn wasi(container: &State, process: &Process<'_>) -> WasiCtx {
         .stdin(Stdin { input: process.input.clone(), terminal })
         .stdout(pipe(Stream::Stdout))
         .stderr(pipe(Stream::Stderr))
-        .allow_tcp(false)
-        .allow_udp(false)
-        .allow_ip_name_lookup(false)
-        .socket_addr_check(|_, _| Box::pin(async { false }))
         .build()
 }
 
@@ -118,39 +118,19 @@ impl WasiView for Host {
     }
 }
 
+impl Host {
+    pub(crate) fn sockets(&mut self) -> SocketsView<'_> {
+        SocketsView { sockets: &self.sockets, table: &mut self.table }
+    }
+
+    /// To be held while the guest runs.
+    pub(crate) fn running(&self) -> Running {
+        self.sockets.running()
+    }
+}
+
 impl WasiHttpView for Host {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.network }
-    }
-}
-
-/// Outgoing requests of guests, in both versions of `wasi:http`: there is no network to send them to.
-struct NoNetwork;
-
-type Transmitted = Box<dyn Future<Output = Result<(), Error>> + Send>;
-
-impl WasiHttpHooks for NoNetwork {
-    fn send_request(
-        &mut self,
-        _request: http::Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _received: Transmitted,
-    ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Transmitted), Error>> + Send> {
-        Box::new(async { Err(Error::HttpRequestDenied) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http_body_util::{BodyExt, Empty};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn requests_of_guests_go_nowhere() {
-        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
-        let request = http::Request::get("http://127.0.0.1:6443/").body(body).unwrap();
-        let sent = Box::into_pin(NoNetwork.send_request(request, None, Box::new(async { Ok(()) }))).await;
-        assert!(matches!(sent, Err(Error::HttpRequestDenied)));
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
     }
 }

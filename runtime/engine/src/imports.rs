@@ -4,12 +4,12 @@ use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::p2::bindings as p2;
 use wasmtime_wasi::random::WasiRandom;
-use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use wasmtime_wasi::{WasiView, p3};
 
 use crate::capabilities;
 use crate::files::FileSystem;
 use crate::host::Host;
+use crate::sockets;
 
 /// Everything that a guest can import, whatever it exports: a 0.3 guest that uses a language's standard library imports
 /// 0.2 interfaces too.
@@ -20,7 +20,8 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     cli(&mut linker)?;
     io(&mut linker)?;
     files(&mut linker)?;
-    sockets(&mut linker)?;
+    sockets::p2::add_to_linker(&mut linker)?;
+    sockets::p3::add_to_linker(&mut linker)?;
     version_3(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
@@ -65,23 +66,13 @@ fn files(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     p2::filesystem::types::add_to_linker::<Host, FileSystem>(linker, Host::files)
 }
 
-/// Standard libraries import sockets whether or not they are used. The context of each store denies every use.
-fn sockets(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    let options = p2::LinkOptions::default();
-    p2::sockets::instance_network::add_to_linker::<Host, WasiSockets>(linker, Host::sockets)?;
-    p2::sockets::network::add_to_linker::<Host, WasiSockets>(linker, &(&options).into(), Host::sockets)?;
-    p2::sockets::ip_name_lookup::add_to_linker::<Host, WasiSockets>(linker, Host::sockets)?;
-    p2::sockets::tcp::add_to_linker::<Host, WasiSockets>(linker, Host::sockets)?;
-    p2::sockets::tcp_create_socket::add_to_linker::<Host, WasiSockets>(linker, Host::sockets)?;
-    p2::sockets::udp::add_to_linker::<Host, WasiSockets>(linker, Host::sockets)?;
-    p2::sockets::udp_create_socket::add_to_linker::<Host, WasiSockets>(linker, Host::sockets)
-}
-
 fn version_3(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     p3::cli::add_to_linker(linker)?;
     p3::clocks::add_to_linker(linker)?;
     p3::random::add_to_linker(linker)?;
     p3::bindings::filesystem::preopens::add_to_linker::<Host, FileSystem>(linker, Host::files)?;
-    p3::bindings::filesystem::types::add_to_linker::<Host, FileSystem>(linker, Host::files)?;
-    p3::sockets::add_to_linker(linker)
+    p3::bindings::filesystem::types::add_to_linker::<Host, FileSystem>(linker, Host::files)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,9 @@
 //! and what exports interfaces of its own answers the calls of the containers that are linked to it ([`Link`]). Further
 //! programs run inside a container by [`Container::exec`].
 //!
-//! Limits belong to the container and are shared by all its live instances. A guest has no network here, sees of the
-//! host's files what it is given as [`Mount`]s, and cannot stop its neighbours: guests run on threads of their own, at a lower priority, and give way at every
-//! tick of the epoch clock.
+//! Limits belong to the container and are shared by all its live instances. A guest's network is the one that its container
+//! was given, it sees of the host's files what it is given as [`Mount`]s, and it cannot stop its neighbours: guests run on
+//! threads of their own, at a lower priority, and give way at every tick of the epoch clock.
 //!
 //! This crate never knows Kubernetes. Start reading at `engine.rs`, then `container.rs`; `http/` is the dispatch of
 //! requests to instances.
@@ -30,9 +30,11 @@ mod http;
 mod imports;
 mod input;
 mod memory;
+mod outgoing;
 mod output;
 mod pool;
 mod program;
+mod sockets;
 mod ticker;
 mod trap;
 mod wrap;
@@ -47,3 +49,7 @@ pub use files::{Folder, Mount, Quota};
 pub use input::{Input, InputClosed};
 pub use output::{Output, Stream};
 pub use program::{Kind, Program};
+
+/// For `tests/fuzz`, which alone is built with this.
+#[cfg(fuzzing)]
+pub use sockets::fuzzing;

@@ -1,65 +1,140 @@
-//! No guest reaches the host's network.
+//! A guest's network is the one that its container was given, and nothing else.
+#![allow(clippy::unwrap_used, reason = "this is a test")]
 
 mod common;
 
-use carob_engine::Limits;
-use common::setup;
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
-/// A command that makes a socket: it ends with 0 if that was denied, with 1 if it has one.
-fn makes_socket(protocol: &str) -> String {
-    format!(
-        r#"(component
-            (import "wasi:sockets/network@0.2.0" (instance $network
-                (type $error (enum "unknown" "access-denied" "not-supported" "invalid-argument" "out-of-memory" "timeout"
-                    "concurrency-conflict" "not-in-progress" "would-block" "invalid-state" "new-socket-limit"
-                    "address-not-bindable" "address-in-use" "remote-unreachable" "connection-refused" "connection-reset"
-                    "connection-aborted" "datagram-too-large" "name-unresolvable" "temporary-resolver-failure"
-                    "permanent-resolver-failure"))
-                (export "error-code" (type (eq $error)))
-                (type $family (enum "ipv4" "ipv6"))
-                (export "ip-address-family" (type (eq $family)))))
-            (alias export $network "error-code" (type $error))
-            (alias export $network "ip-address-family" (type $family))
-            (import "wasi:sockets/{protocol}@0.2.0" (instance $sockets
-                (export "{protocol}-socket" (type (sub resource)))))
-            (alias export $sockets "{protocol}-socket" (type $socket))
-            (import "wasi:sockets/{protocol}-create-socket@0.2.0" (instance $create
-                (alias outer 1 $error (type $error))
-                (export "error-code" (type $e (eq $error)))
-                (alias outer 1 $family (type $family))
-                (export "ip-address-family" (type $f (eq $family)))
-                (alias outer 1 $socket (type $socket))
-                (export "{protocol}-socket" (type $s (eq $socket)))
-                (export "create-{protocol}-socket"
-                    (func (param "address-family" $f) (result (result (own $s) (error $e)))))))
-            (core module $memory (memory (export "memory") 1))
-            (core instance $memory (instantiate $memory))
-            (core func $create
-                (canon lower (func $create "create-{protocol}-socket") (memory (core memory $memory "memory"))))
-            (core module $module
-                (import "host" "create" (func $create (param i32 i32)))
-                (import "host" "memory" (memory 1))
-                (func (export "run") (result i32)
-                    (call $create (i32.const 0) (i32.const 16))
-                    (if (i32.eqz (i32.load8_u (i32.const 16))) (then (return (i32.const 1))))
-                    (if (i32.ne (i32.load8_u (i32.const 20)) (i32.const 1)) (then unreachable))
-                    (i32.const 0)))
-            (core instance $core (instantiate $module
-                (with "host" (instance
-                    (export "create" (func $create))
-                    (export "memory" (memory $memory "memory"))))))
-            (func $run (result (result)) (canon lift (core func $core "run")))
-            (instance $cli (export "run" (func $run)))
-            (export "wasi:cli/run@0.2.0" (instance $cli)))"#
-    )
+use carob_engine::Container;
+use carob_net::{Answer, Body, HttpService, Network};
+use common::network::MemoryNetwork;
+use common::{Printed, Setup, call, ended, get, read, setup};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+
+/// Somebody of the host whom no guest may reach.
+fn bystander() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+fn nobody_came(listener: &TcpListener) -> bool {
+    listener.accept().is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+/// The sockets that this process has, as the system names them.
+fn host_sockets() -> BTreeSet<String> {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    let target = |entry: std::io::Result<std::fs::DirEntry>| std::fs::read_link(entry.ok()?.path()).ok();
+    let names = open.filter_map(target).map(|target| target.to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("socket:")).collect()
+}
+
+async fn start(
+    setup: &Setup,
+    sample: &str,
+    args: &[&str],
+    env: &[(&str, String)],
+    network: Arc<dyn Network>,
+) -> (Container, Arc<Printed>) {
+    let program = setup.sample(sample).await;
+    let output = Arc::new(Printed::default());
+    let mut config = common::config(output.clone());
+    config.args.extend(args.iter().map(|arg| (*arg).to_owned()));
+    config.env = env.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    config.network = network;
+    (setup.engine.start(&program, config).unwrap(), output)
+}
+
+struct Backend;
+
+impl HttpService for Backend {
+    fn call(&self, _: Request<Body>) -> Answer {
+        Box::pin(async { Ok(Response::new(Full::from("hello").map_err(|never| match never {}).boxed_unsync())) })
+    }
+
+    fn load(&self) -> usize {
+        0
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sockets_are_denied() {
+async fn without_a_network_everything_is_denied() {
     let setup = setup();
-    for protocol in ["tcp", "udp"] {
-        let program = setup.wat(&makes_socket(protocol)).await;
-        let (exit, _) = setup.run(&program, &[], Limits::default()).await;
-        assert_eq!(exit.code, 0, "{protocol}: {exit:?}");
+    let (listener, address) = bystander();
+    for client in ["echo-client", "echo-client-p3"] {
+        let server = address.to_string();
+        let args = ["tcp", &server, "udp", &server, "tcp", "localhost:80"];
+        let (container, output) = start(&setup, client, &args, &[], Arc::new(carob_net::Unplugged)).await;
+        assert_eq!(ended(&container).await.code, 1, "{client}: {}", output.text());
+        assert_eq!(output.text().lines().count(), 3, "{client}: {}", output.text());
+    }
+    for front in ["front", "front-p3"] {
+        let env = [("BACKEND", format!("http://{address}/"))];
+        let (container, _) = start(&setup, front, &[], &env, Arc::new(carob_net::Unplugged)).await;
+        let (status, said) = read(call(&container.http().unwrap(), get("/")).await.unwrap()).await;
+        assert_eq!(status, 502, "{front}: {said}");
+        assert!(said.contains("HttpRequestDenied"), "{front}: {said}");
+    }
+    assert!(nobody_came(&listener));
+}
+
+/// The guests that call every function of `wasi:sockets` (the conformance test makes sure that they do) and those that send
+/// requests: all of it is asked of their network, and the process gets no socket by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_guests_do_is_asked_of_their_network() {
+    let setup = setup();
+    let (listener, address) = bystander();
+    let before = host_sockets();
+    for (probe, asks) in [("probe-sockets", "0.2"), ("probe-sockets-p3", "0.3")] {
+        let network = MemoryNetwork::default();
+        let (container, output) = start(&setup, probe, &[], &[], Arc::new(network.clone())).await;
+        assert_eq!(ended(&container).await.code, 0, "{asks}: {}", output.text());
+        for question in ["resolve ", "bind tcp ", "bind udp ", "connect "] {
+            assert!(
+                network.asked().iter().any(|asked| asked.starts_with(question)),
+                "{asks} has not asked: {question}"
+            );
+        }
+    }
+    for front in ["front", "front-p3"] {
+        let network = MemoryNetwork::default();
+        network.serve(&address.to_string(), Arc::new(Backend));
+        let env = [("BACKEND", format!("http://{address}/"))];
+        let (container, _) = start(&setup, front, &[], &env, Arc::new(network.clone())).await;
+        let (status, said) = read(call(&container.http().unwrap(), get("/")).await.unwrap()).await;
+        assert_eq!((status, said.as_str()), (200, "The backend says: hello"), "{front}");
+        assert!(network.asked().contains(&format!("route http {address}")), "{front}: {:?}", network.asked());
+    }
+    assert!(nobody_came(&listener));
+    let new: Vec<_> = host_sockets().difference(&before).cloned().collect();
+    assert!(new.is_empty(), "the process has sockets that it had not: {new:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn echo_servers_and_clients_meet_in_their_network() {
+    let setup = setup();
+    for (version, suffix) in [("0.2", ""), ("0.3", "-p3")] {
+        let network = MemoryNetwork::default();
+        let (tcp, tcp_said) = start(&setup, &format!("tcp-echo{suffix}"), &[], &[], Arc::new(network.clone())).await;
+        let (udp, udp_said) = start(&setup, &format!("udp-echo{suffix}"), &[], &[], Arc::new(network.clone())).await;
+        tcp_said.contains("listening").await;
+        udp_said.contains("listening").await;
+        for client in ["echo-client", "echo-client-p3"] {
+            let args = ["tcp", "localhost:7", "udp", "127.0.0.1:7"];
+            let (client, said) = start(&setup, client, &args, &[], Arc::new(network.clone())).await;
+            let exit = ended(&client).await;
+            assert_eq!(
+                (exit.code, said.text().matches("is anybody there?").count()),
+                (0, 2),
+                "{version}: {}",
+                said.text()
+            );
+        }
+        drop((tcp, udp));
     }
 }

@@ -43,8 +43,9 @@ pub(super) async fn serve(
 ) -> wasmtime::Result<()> {
     let accepted = AtomicBool::new(false);
     let instance = Instance { shared, worker, lease, accepted: &accepted, proxy, func: handler(proxy) };
+    let running = store.data().running();
     let mut run = pin!(store.run_concurrent(async |accessor| instance.requests(accessor, first).await));
-    poll_fn(|cx| {
+    let served = poll_fn(|cx| {
         let _ = ticks.take();
         let mut polled = run.as_mut().poll(cx);
         // All that it has waits for something other than the processor: it can take another.
@@ -53,7 +54,11 @@ pub(super) async fn serve(
         }
         polled
     })
-    .await?
+    .await?;
+    if served.is_ok() {
+        running.finished();
+    }
+    served
 }
 
 fn handler(proxy: &Proxy) -> Func {

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "it is all test code")]
 
+pub(crate) mod network;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -61,7 +63,7 @@ impl Setup {
 }
 
 /// The folder of the built samples: `CAROB_SAMPLES_DIR`, or those of the repository.
-fn samples() -> PathBuf {
+pub(crate) fn samples() -> PathBuf {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/dist");
     std::env::var_os("CAROB_SAMPLES_DIR").map_or(built, PathBuf::from)
 }
