@@ -1,6 +1,9 @@
 //! What can be done to a bucket, within a transaction.
 
-use redb::{Table, TableDefinition, WriteTransaction};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use crate::{Error, Limits, failed};
 
@@ -35,36 +38,58 @@ pub enum Swapped {
     Changed(Option<Vec<u8>>),
 }
 
-/// The tables of a transaction.
+/// The tables of a transaction. What changes is kept beside them until [`Tables::finish`], so that a value which many
+/// change is written once.
 pub(crate) struct Tables<'a> {
     entries: Table<'a, (&'static str, &'static str, &'static str), &'static [u8]>,
     sizes: Table<'a, (&'static str, &'static str), u64>,
     limits: Limits,
+    /// What was looked at, as it is now.
+    values: HashMap<Place, Known>,
+    bytes: HashMap<(Name, Name), u64>,
 }
+
+struct Known {
+    value: Option<Vec<u8>>,
+    changed: bool,
+}
+
+type Name = Arc<str>;
+/// Space, bucket and key.
+type Place = (Name, Name, String);
 
 impl<'a> Tables<'a> {
     pub(crate) fn open(transaction: &'a WriteTransaction, limits: Limits) -> Result<Tables<'a>, Error> {
         let entries = transaction.open_table(ENTRIES).map_err(failed)?;
         let sizes = transaction.open_table(SIZES).map_err(failed)?;
-        Ok(Tables { entries, sizes, limits })
+        Ok(Tables { entries, sizes, limits, values: HashMap::new(), bytes: HashMap::new() })
     }
 
     /// Does one change. After [`Error::File`] the whole transaction is to be given up.
-    pub(crate) fn apply(&mut self, space: &str, bucket: &str, change: Change) -> Result<Outcome, Error> {
+    pub(crate) fn apply(&mut self, space: &Name, bucket: &Name, change: Change) -> Result<Outcome, Error> {
+        let place = |key: String| (space.clone(), bucket.clone(), key);
         match change {
-            Change::Set(entries) => self.set(space, bucket, &entries).map(|()| Outcome::Done),
-            Change::Delete(keys) => self.delete(space, bucket, &keys).map(|()| Outcome::Done),
+            Change::Set(entries) => {
+                let entries = entries.into_iter().map(|(key, value)| (place(key), Some(value)));
+                self.put(space, bucket, entries.collect()).map(|()| Outcome::Done)
+            }
+            Change::Delete(keys) => {
+                let entries = keys.into_iter().map(|key| (place(key), None));
+                self.put(space, bucket, entries.collect()).map(|()| Outcome::Done)
+            }
             Change::Increment { key, delta, min, max } => {
-                let sum = sum(&key, self.get(space, bucket, &key)?, delta, min, max)?;
-                self.set(space, bucket, &[(key, sum.to_string().into_bytes())])?;
+                let place = place(key);
+                let sum = sum(&place.2, self.value(&place)?.as_deref(), delta, min, max)?;
+                self.put(space, bucket, [(place, Some(sum.to_string().into_bytes()))].into())?;
                 Ok(Outcome::Sum(sum))
             }
             Change::Swap { key, expected, value } => {
-                let current = self.get(space, bucket, &key)?;
-                if current != expected {
-                    return Ok(Outcome::Swapped(Swapped::Changed(current)));
+                let place = place(key);
+                let current = self.value(&place)?;
+                if *current != expected {
+                    return Ok(Outcome::Swapped(Swapped::Changed(current.clone())));
                 }
-                self.set(space, bucket, &[(key, value)])?;
+                self.put(space, bucket, [(place, Some(value))].into())?;
                 Ok(Outcome::Swapped(Swapped::Done))
             }
         }
@@ -72,65 +97,77 @@ impl<'a> Tables<'a> {
 
     /// Removes everything of a space.
     pub(crate) fn remove_space(&mut self, space: &str) -> Result<(), Error> {
+        self.values.retain(|place, _| &*place.0 != space);
+        self.bytes.retain(|place, _| &*place.0 != space);
         let next = after(space);
         let range = (space, "", "")..(next.as_str(), "", "");
         self.entries.retain_in(range, |_, _| false).map_err(failed)?;
         self.sizes.retain_in((space, "")..(next.as_str(), ""), |_, _| false).map_err(failed)
     }
 
-    fn get(&self, space: &str, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        use redb::ReadableTable;
-        let found = self.entries.get((space, bucket, key)).map_err(failed)?;
-        Ok(found.map(|value| value.value().to_vec()))
-    }
-
-    /// The limits are checked with what the entries would replace, before anything is written.
-    fn set(&mut self, space: &str, bucket: &str, entries: &[(String, Vec<u8>)]) -> Result<(), Error> {
-        let last: std::collections::BTreeMap<&str, &[u8]> =
-            entries.iter().map(|(key, value)| (key.as_str(), value.as_slice())).collect();
-        let (mut added, mut freed) = (0, 0);
-        for (key, value) in &last {
-            added += Limits::entry_bytes(key, value);
-            freed += self.get(space, bucket, key)?.map_or(0, |old| Limits::entry_bytes(key, &old));
+    /// Writes what has changed.
+    pub(crate) fn finish(mut self) -> Result<(), Error> {
+        for ((space, bucket, key), known) in self.values.iter().filter(|(_, known)| known.changed) {
+            let place = (&**space, &**bucket, key.as_str());
+            match &known.value {
+                Some(value) => drop(self.entries.insert(place, value.as_slice()).map_err(failed)?),
+                None => drop(self.entries.remove(place).map_err(failed)?),
+            }
         }
-        self.resize(space, bucket, added, freed)?;
-        for (key, value) in last {
-            self.entries.insert((space, bucket, key), value).map_err(failed)?;
+        for ((space, bucket), bytes) in &self.bytes {
+            self.sizes.insert((&**space, &**bucket), bytes).map_err(failed)?;
         }
         Ok(())
     }
 
-    fn delete(&mut self, space: &str, bucket: &str, keys: &[String]) -> Result<(), Error> {
-        let mut freed = 0;
-        for key in keys {
-            if let Some(old) = self.entries.remove((space, bucket, key.as_str())).map_err(failed)? {
-                freed += Limits::entry_bytes(key, old.value());
-            }
+    fn value(&mut self, place: &Place) -> Result<&Option<Vec<u8>>, Error> {
+        if !self.values.contains_key(place) {
+            let found = self.entries.get((&*place.0, &*place.1, place.2.as_str())).map_err(failed)?;
+            let value = found.map(|value| value.value().to_vec());
+            self.values.insert(place.clone(), Known { value, changed: false });
         }
-        self.resize(space, bucket, 0, freed)
+        Ok(&self.values[place].value)
     }
 
-    fn resize(&mut self, space: &str, bucket: &str, added: u64, freed: u64) -> Result<(), Error> {
+    /// The limits are checked with what is replaced, before anything is changed.
+    fn put(&mut self, space: &Name, bucket: &Name, entries: HashMap<Place, Option<Vec<u8>>>) -> Result<(), Error> {
+        let (mut added, mut freed) = (0, 0);
+        let bytes = |place: &Place, value: &Option<Vec<u8>>| {
+            value.as_ref().map_or(0, |value| Limits::entry_bytes(&place.2, value))
+        };
+        for (place, value) in &entries {
+            added += bytes(place, value);
+            freed += bytes(place, self.value(place)?);
+        }
+        self.resize(space, bucket, added, freed)?;
+        let changed = |(place, value)| (place, Known { value, changed: true });
+        self.values.extend(entries.into_iter().map(changed));
+        Ok(())
+    }
+
+    fn resize(&mut self, space: &Name, bucket: &Name, added: u64, freed: u64) -> Result<(), Error> {
         if added == freed {
             return Ok(());
         }
-        let grows = added > freed;
-        let bytes = self.size(space, bucket)? + added - freed;
-        let of_space = self.size(space, "")? + added - freed;
-        if grows && bytes > self.limits.bucket_bytes {
-            return Err(Error::BucketFull { bucket: bucket.to_owned(), bytes, limit: self.limits.bucket_bytes });
+        let (own, all) = ((space.clone(), bucket.clone()), (space.clone(), Name::from("")));
+        let bytes = self.size(&own)? + added - freed;
+        let of_space = self.size(&all)? + added - freed;
+        if added > freed && bytes > self.limits.bucket_bytes {
+            return Err(Error::BucketFull { bucket: bucket.to_string(), bytes, limit: self.limits.bucket_bytes });
         }
-        if grows && of_space > self.limits.space_bytes {
+        if added > freed && of_space > self.limits.space_bytes {
             return Err(Error::SpaceFull { bytes: of_space, limit: self.limits.space_bytes });
         }
-        self.sizes.insert((space, bucket), bytes).map_err(failed)?;
-        self.sizes.insert((space, ""), of_space).map_err(failed)?;
+        self.bytes.extend([(own, bytes), (all, of_space)]);
         Ok(())
     }
 
-    fn size(&self, space: &str, bucket: &str) -> Result<u64, Error> {
-        use redb::ReadableTable;
-        Ok(self.sizes.get((space, bucket)).map_err(failed)?.map_or(0, |bytes| bytes.value()))
+    fn size(&self, place: &(Name, Name)) -> Result<u64, Error> {
+        if let Some(bytes) = self.bytes.get(place) {
+            return Ok(*bytes);
+        }
+        let found = self.sizes.get((&*place.0, &*place.1)).map_err(failed)?;
+        Ok(found.map_or(0, |bytes| bytes.value()))
     }
 }
 
@@ -139,8 +176,8 @@ pub(crate) fn after(text: &str) -> String {
     format!("{text}\0")
 }
 
-fn sum(key: &str, current: Option<Vec<u8>>, delta: i128, min: i128, max: i128) -> Result<i128, Error> {
-    let number = |text: Vec<u8>| String::from_utf8(text).ok()?.parse::<i128>().ok();
+fn sum(key: &str, current: Option<&[u8]>, delta: i128, min: i128, max: i128) -> Result<i128, Error> {
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i128>().ok();
     let current = match current {
         Some(text) => number(text).ok_or_else(|| Error::NotANumber { key: key.to_owned() })?,
         None => 0,
@@ -156,12 +193,15 @@ mod tests {
 
     #[test]
     fn sums_stay_within_their_bounds() {
-        let text = |text: &str| Some(text.as_bytes().to_vec());
+        let text = |text: &'static str| Some(text.as_bytes());
         assert_eq!(sum("k", None, 5, 0, 10), Ok(5));
         assert_eq!(sum("k", text("7"), 3, 0, 10), Ok(10));
         assert_eq!(sum("k", text("-3"), 1, i128::MIN, 10), Ok(-2));
         assert!(matches!(sum("k", text("7"), 4, 0, 10), Err(Error::Overflow { .. })));
-        assert!(matches!(sum("k", text(&i128::MAX.to_string()), 1, 0, i128::MAX), Err(Error::Overflow { .. })));
+        assert!(matches!(
+            sum("k", text("170141183460469231731687303715884105727"), 1, 0, i128::MAX),
+            Err(Error::Overflow { .. })
+        ));
         for wrong in ["", "seven", "1.5", "7 "] {
             assert_eq!(sum("k", text(wrong), 1, 0, 10), Err(Error::NotANumber { key: "k".into() }), "{wrong:?}");
         }

@@ -1,3 +1,5 @@
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,7 +45,8 @@ impl KeyValues {
     /// Another process has the file, or it cannot be read or written.
     pub fn open(path: &Path, limits: Limits) -> Result<KeyValues, OpenError> {
         let unusable = |reason: String| OpenError::Unusable { path: path.to_owned(), reason };
-        let database = Builder::new().set_cache_size(CACHE).create(path).map_err(|error| match error {
+        let file = private_file(path).map_err(|error| unusable(error.to_string()))?;
+        let database = Builder::new().set_cache_size(CACHE).create_file(file).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => OpenError::Held { path: path.to_owned() },
             error => unusable(error.to_string()),
         })?;
@@ -78,6 +81,15 @@ impl KeyValues {
         self.shared.writer.send(job).await?;
         answered.await.map_err(|_| Error::Closed)?
     }
+}
+
+/// Only its owner may read the file: what stands in it is the components' own.
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Makes the tables, so that no reader has to care.

@@ -92,7 +92,7 @@ struct Transactions<'a> {
 /// An answer that is given once the transaction has been synced.
 enum Pending {
     Change(Answer<Outcome>, Result<Outcome, Error>),
-    Remove(Answer<()>, String),
+    Remove(Answer<()>),
 }
 
 impl Transactions<'_> {
@@ -107,12 +107,7 @@ impl Transactions<'_> {
         for answer in pending {
             match answer {
                 Pending::Change(answer, outcome) => drop(answer.send(committed.clone().and(outcome))),
-                Pending::Remove(answer, space) => {
-                    if committed.is_ok() {
-                        self.removed.insert(space);
-                    }
-                    drop(answer.send(committed.clone()));
-                }
+                Pending::Remove(answer) => drop(answer.send(committed.clone())),
             }
         }
         // Jobs that were not reached: the transaction failed before them.
@@ -126,7 +121,7 @@ impl Transactions<'_> {
     }
 
     /// One transaction of all that waits. What one change is refused for concerns nobody else.
-    fn write(&self, batch: &mut Vec<Job>, pending: &mut Vec<Pending>) -> Result<(), Error> {
+    fn write(&mut self, batch: &mut Vec<Job>, pending: &mut Vec<Pending>) -> Result<(), Error> {
         let transaction = self.database.begin_write().map_err(failed)?;
         {
             let mut tables = Tables::open(&transaction, self.limits)?;
@@ -135,7 +130,9 @@ impl Transactions<'_> {
                 match job {
                     Job::Remove { space, answer } => {
                         let done = tables.remove_space(&space);
-                        pending.push(Pending::Remove(answer, space));
+                        pending.push(Pending::Remove(answer));
+                        // Also for what follows in this batch.
+                        self.removed.insert(space);
                         done?;
                     }
                     Job::Change(job) => {
@@ -146,12 +143,19 @@ impl Transactions<'_> {
                     }
                 }
             }
+            tables.finish()?;
         }
         transaction.commit().map_err(failed)
     }
 
-    fn change(&self, tables: &mut Tables, change: Change, space: &str, bucket: &str) -> Result<Outcome, Error> {
-        if self.removed.contains(space) {
+    fn change(
+        &self,
+        tables: &mut Tables,
+        change: Change,
+        space: &Arc<str>,
+        bucket: &Arc<str>,
+    ) -> Result<Outcome, Error> {
+        if self.removed.contains(&**space) {
             return Err(Error::Removed);
         }
         tables.apply(space, bucket, change)

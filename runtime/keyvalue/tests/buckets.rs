@@ -54,6 +54,40 @@ async fn what_is_acknowledged_is_there_when_the_file_is_opened_again() {
     assert_eq!(again.bucket("space", "bucket").get(keys(&["n"])).await.unwrap(), [Some(text("7"))]);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn only_its_owner_reads_the_file() {
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(setup().path()).unwrap());
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
+}
+
+/// Every change in one batch sees those before it, whatever they were.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_many_kinds_at_once_add_up() {
+    let setup = setup();
+    let bucket = setup.keyvalues.bucket("space", "bucket");
+    let tasks: Vec<_> = (0..200_i128)
+        .map(|n| {
+            let bucket = bucket.clone();
+            tokio::spawn(async move {
+                match n % 4 {
+                    0 => drop(bucket.increment("n".into(), 1, 0, 1000).await.unwrap()),
+                    1 => bucket.set(vec![(format!("key-{n}"), vec![0; 100])]).await.unwrap(),
+                    2 => bucket.delete(vec![format!("absent-{n}")]).await.unwrap(),
+                    _ => drop(bucket.swap("word".into(), None, text("first")).await.unwrap()),
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(bucket.get(keys(&["n", "word"])).await.unwrap(), [Some(text("50")), Some(text("first"))]);
+    assert_eq!(bucket.list(None).await.unwrap().keys.len(), 52);
+    bucket.delete(bucket.list(None).await.unwrap().keys).await.unwrap();
+    assert_eq!(bucket.list(None).await.unwrap().keys.len(), 0);
+}
+
 #[tokio::test]
 async fn one_process_has_the_file() {
     let setup = setup();

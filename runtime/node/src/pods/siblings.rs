@@ -70,13 +70,19 @@ async fn members(context: &Context, pod: &Pod) -> Result<(Vec<Member>, Vec<Optio
         // What is wrong with its name is told when it is started itself.
         let image = context.images.resolve(container.image.as_deref().unwrap_or_default()).ok().flatten();
         let interfaces = match &image {
-            Some(image) => Some(interfaces(context, image).await?),
+            Some(image) => {
+                Some(interfaces(context, image).await.map_err(|failed| of_sibling(&container.name, failed))?)
+            }
             None => None,
         };
         members.push(Member { name: container.name.clone(), role: pod.role(Slot(place)), interfaces });
         images.push(image);
     }
     Ok((members, images))
+}
+
+fn of_sibling(name: &str, failed: Failure) -> Failure {
+    failure(format!("container {name:?}, whose exports are to be looked at: {}", failed.message))
 }
 
 async fn interfaces(context: &Context, image: &Image) -> Result<Interfaces, Failure> {
