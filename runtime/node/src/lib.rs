@@ -10,6 +10,8 @@
 //! What differs from a kubelet, because a container is a WebAssembly file:
 //! - A file has no entry point to replace: `command` and `args` together are the arguments, with the program's name in
 //!   front; without a `command` that name is the container's.
+//! - Components of one Pod are linked: an import that is not WASI's is met by the container whose component exports it, and
+//!   which is started first. One that exports nothing else runs as long as the Pod.
 //! - A container that serves HTTP answers at its Pod's address on every `containerPort` it declares, or on 8080 if it
 //!   declares none.
 //! - There is no registry yet: an image has to be in the node's own store, under its name, also with `imagePullPolicy`
