@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the samples from source: samples/build.sh [OUT_DIR], samples/dist by default.
+# Builds the samples and the node's tools (runtime/tools) from source: samples/build.sh [OUT_DIR], samples/dist by default.
 #
 # Two ways, the first that this machine allows:
 #   1. rustup's wasm32-wasip2 target (`rustup target add wasm32-wasip2`): plain cargo;
@@ -14,6 +14,8 @@ readonly UNSTABLE_MIRROR=${CAROB_DEBIAN_UNSTABLE:-http://deb.debian.org/debian}
 
 samples=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly samples
+runtime_tools=$(cd "$samples/../runtime/tools" && pwd)
+readonly runtime_tools
 readonly build_dir=${CARGO_TARGET_DIR:-$samples/../target}
 readonly tools=${CAROB_TOOLS:-$build_dir/tools}
 readonly guests=$build_dir/guests
@@ -25,7 +27,6 @@ main() {
     local way
     way=${CAROB_GUEST_TOOLCHAIN:-$(choose_toolchain)}
     say "building with the $way toolchain"
-    cd "$samples"
     case $way in
     rustup) build_with_rustup ;;
     debian) build_with_debian ;;
@@ -68,16 +69,20 @@ build_with_debian() {
 guest_cargo() {
     local cargo=$1 flags=$2
     shift 2
-    CARGO_TARGET_DIR=$guests CARGO_ENCODED_RUSTFLAGS=$flags \
-        "$cargo" build --locked --release --target "$TARGET" "$@" ||
-        fail "the build failed; cargo's messages above say why."
+    local workspace
+    for workspace in "$samples" "$runtime_tools"; do
+        cd "$workspace"
+        CARGO_TARGET_DIR=$guests CARGO_ENCODED_RUSTFLAGS=$flags \
+            "$cargo" build --locked --release --target "$TARGET" "$@" ||
+            fail "the build failed; cargo's messages above say why."
+    done
 }
 
 collect() {
     local name
     for name in cached-page counter echo-client echo-client-p3 file-prober file-prober-p3 front front-p3 \
         hello-http hello-http-p3 misbehave page-cache prices probe-sockets probe-sockets-p3 shop tcp-echo \
-        tcp-echo-p3 udp-echo udp-echo-p3 visits; do
+        tcp-echo-p3 tools udp-echo udp-echo-p3 visits; do
         # cargo names the file of a library with underscores.
         local built=$guests/$TARGET/release/$name.wasm
         [ -f "$built" ] || built=$guests/$TARGET/release/${name//-/_}.wasm
@@ -145,7 +150,8 @@ fetch_wasi_libc() {
 
 # The same source makes the same file wherever it is built: no path of this machine stays in it.
 remap_paths() {
-    join_flags "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=registry" "--remap-path-prefix=$samples=samples"
+    join_flags "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=registry" "--remap-path-prefix=$samples=samples" \
+        "--remap-path-prefix=$runtime_tools=tools"
 }
 
 # cargo's own separator, so that a path may hold a blank.

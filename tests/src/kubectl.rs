@@ -129,7 +129,9 @@ impl Kubectl {
         Lines { child, output }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The command that would be run, with its input and output piped.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(tools::kubectl());
         command.env("HOME", &self.home).env("KUBECONFIG", &self.kubeconfig).envs(&self.environment);
         if let Some(namespace) = &self.namespace {

@@ -17,10 +17,12 @@
 //! - There is no registry yet: an image has to be in the node's own store, under its name, also with `imagePullPolicy`
 //!   `Always`.
 //! - It provides volumes by itself: the provisioner `carob.dev/local-path` makes folders under its data directory.
+//! - A container is entered by running another component inside it: there are no shells, but tools (`tools.rs`).
 //! - WASI has no signals: a command that is told to end goes on until its grace is over. A server stops taking requests.
 
 mod api;
 mod clock;
+mod console;
 mod errors;
 mod eviction;
 pub mod images;
@@ -35,6 +37,7 @@ mod quantity;
 mod registration;
 mod runtime;
 mod stats;
+mod tools;
 mod volumes;
 
 pub use eviction::{Thresholds, ThresholdsError};

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, Shown};
+use crate::api::{self, Sessions, Shown};
 use crate::clock::Clock;
 use crate::eviction::{Evictor, Hysteresis, Pressure, Thresholds};
 use crate::images::{self, ImageStore};
@@ -28,6 +28,7 @@ use crate::pods::{self, Context, EventWriter, PodTable, Recorder};
 use crate::registration::{NodeFacts, allocatable, keep_lease, keep_node};
 use crate::runtime::{Runtime, WasmRuntime};
 use crate::stats::{self, Samples};
+use crate::tools;
 use crate::volumes::{MemoryDirs, Objects, Roots};
 
 /// How a node is named and what it may use.
@@ -91,6 +92,7 @@ pub struct Node {
     pressure: watch::Sender<Pressure>,
     events: Mutex<Option<EventWriter>>,
     image_news: watch::Sender<()>,
+    sessions: Sessions,
 }
 
 impl Node {
@@ -145,7 +147,8 @@ impl Node {
         };
         let events = Mutex::new(Some(events));
         let samples = Samples::default();
-        Node { context: Arc::new(context), config, machine, samples, pressure, events, image_news: news_sender }
+        let (context, sessions) = (Arc::new(context), Sessions::default());
+        Node { context, config, machine, samples, pressure, events, image_news: news_sender, sessions }
     }
 
     /// Runs the node until `shutdown`, or until the future is dropped; then every container of it has ended.
@@ -156,6 +159,7 @@ impl Node {
         let images = self.context.images.clone();
         let facts = facts(&self.config, &self.machine, &self.context.allocatable);
         let (evictor, pressure) = (self.evictor(), self.pressure.subscribe());
+        provide_tools(images.clone()).await;
         self.sweep_roots().await;
         let parts = async {
             tokio::join!(
@@ -188,6 +192,7 @@ impl Node {
             _ = parts => {}
             () = shutdown.cancelled() => {}
         }
+        self.sessions.end();
     }
 
     /// The kubelet's HTTP API of this node.
@@ -200,6 +205,7 @@ impl Node {
             data_dir: self.config.data_dir.clone(),
             samples: self.samples.clone(),
             started: self.context.clock.now(),
+            sessions: self.sessions.clone(),
         })
     }
 
@@ -252,5 +258,13 @@ fn facts(config: &NodeConfig, machine: &Machine, allocatable: &BTreeMap<String, 
         kubelet_port: config.kubelet_port,
         allocatable: allocatable.clone(),
         machine: machine.clone(),
+    }
+}
+
+/// A node whose image store cannot be written still runs what is in it.
+async fn provide_tools(images: ImageStore) {
+    match tokio::task::spawn_blocking(move || tools::provide(&images)).await {
+        Ok(Err(error)) => tracing::warn!(%error, "the tools are no image here: ephemeral containers cannot run them"),
+        _ => tracing::debug!("the tools are an image"),
     }
 }

@@ -136,6 +136,11 @@ impl Connection {
         self.streams.contains_key(&stream)
     }
 
+    /// How many bytes are to be sent.
+    pub fn unsent(&self) -> usize {
+        self.output.len()
+    }
+
     /// The bytes to be sent; none if there is nothing to send.
     pub fn output(&mut self) -> Bytes {
         self.output.split().freeze()

@@ -5,12 +5,13 @@
 mod logs;
 mod metrics;
 mod stats;
+mod streams;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -19,6 +20,8 @@ use serde_json::{Value, json};
 use crate::logs::{LogHub, PodDirs};
 use crate::pods::PodTable;
 use crate::stats::Samples;
+
+pub(crate) use streams::Sessions;
 
 /// What the API shows.
 #[derive(Clone)]
@@ -30,6 +33,7 @@ pub(crate) struct Shown {
     pub(crate) data_dir: PathBuf,
     pub(crate) samples: Samples,
     pub(crate) started: Timestamp,
+    pub(crate) sessions: Sessions,
 }
 
 pub(crate) fn router(shown: Shown) -> Router {
@@ -37,6 +41,9 @@ pub(crate) fn router(shown: Shown) -> Router {
         .route("/healthz", get(async || "ok"))
         .route("/pods", get(pods))
         .route("/containerLogs/{namespace}/{pod}/{container}", get(logs::container_logs))
+        .route("/exec/{namespace}/{pod}/{container}", any(streams::exec))
+        .route("/attach/{namespace}/{pod}/{container}", any(streams::attach))
+        .route("/portForward/{namespace}/{pod}", any(streams::port_forward))
         .route("/stats/summary", get(stats::summary))
         .route("/metrics/resource", get(metrics::resource))
         .with_state(shown)

@@ -48,7 +48,6 @@ impl Image {
     }
 
     /// The name of the program that it runs: a bundle's file says it, otherwise the image's own name does.
-    #[allow(dead_code, reason = "used by what lands next")]
     pub(crate) fn program_name(&self) -> io::Result<String> {
         if let Some(mut bundle) = self.bundle()? {
             return bundle::program_name(&mut bundle);
@@ -58,12 +57,10 @@ impl Image {
     }
 
     /// A file that a bundle carries for being run inside its container: `NAME`, `NAME.wasm` or `bin/NAME.wasm`.
-    #[allow(dead_code, reason = "used by what lands next")]
     pub(crate) fn carried(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         self.bundle()?.map_or(Ok(None), |mut bundle| bundle::carried(&mut bundle, name))
     }
 
-    #[allow(dead_code, reason = "used by what lands next")]
     fn bundle(&self) -> io::Result<Option<File>> {
         let mut file = File::open(&self.path)?;
         let mut head = Vec::new();

@@ -16,10 +16,11 @@ use super::siblings::Siblings;
 use super::slot::Slot;
 use super::spec::{PodExt, http_ports};
 use super::{amounts, capabilities, sources, unsupported};
+use crate::console::Console;
 use crate::errors::said;
 use crate::images::{Image, ImageError};
 use crate::logs::LogWriter;
-use crate::runtime::{Container, ContainerSpec, Input, Links};
+use crate::runtime::{Container, ContainerSpec, Links};
 use crate::volumes::{PodVolumes, Root};
 
 /// Lets one instance of an HTTP component answer several requests, one after the other.
@@ -47,7 +48,7 @@ pub(crate) struct Live {
     /// What it was given of resources.
     pub(crate) given: ResourceRequirements,
     pub(crate) container: Arc<dyn Container>,
-    pub(crate) log: Arc<LogWriter>,
+    pub(crate) console: Arc<Console>,
     pub(crate) _ports: Vec<Box<dyn HttpBound>>,
     /// What it sees at `/`.
     pub(crate) _root: Arc<Root>,
@@ -82,13 +83,13 @@ impl Job {
         let links = self.siblings.links(&self.context, &self.pod, self.slot, &image).await?;
         let env = self.environment(container).await?;
         let capabilities = self.capabilities(container, &env).await?;
-        let log = self.log(container)?;
+        let console = Console::new(container, self.log(container)?);
         let (mounts, _root) = self
             .volumes
             .mounts(container, &image, &env)
             .await
             .map_err(|error| failure(NotStarted::CreateContainerConfigError, error.to_string()))?;
-        let spec = ContainerSpec { mounts, capabilities, links, ..self.spec(container, env, log.clone()) };
+        let spec = ContainerSpec { mounts, capabilities, links, ..self.spec(container, env, &console) };
         let image_id = image.digest.clone();
         let running = self.context.runtime.start(image, spec).await;
         let running = running.map_err(|error| failure(NotStarted::CreateContainerError, error.to_string()))?;
@@ -96,7 +97,7 @@ impl Job {
         let _ports = self.open_ports(container, running.as_ref())?;
         let image = container.image.clone().unwrap_or_default();
         let given = container.resources.clone().unwrap_or_default();
-        Ok(Live { id: new_id(), image, image_id, given, container: running, log, _ports, _root })
+        Ok(Live { id: new_id(), image, image_id, given, container: running, console, _ports, _root })
     }
 
     fn image(&self, container: &ContainerSpecOf) -> Result<Image, Failure> {
@@ -161,7 +162,7 @@ impl Job {
         })
     }
 
-    fn spec(&self, container: &ContainerSpecOf, env: Vec<(String, String)>, log: Arc<LogWriter>) -> ContainerSpec {
+    fn spec(&self, container: &ContainerSpecOf, env: Vec<(String, String)>, console: &Arc<Console>) -> ContainerSpec {
         let annotations = self.pod.metadata.annotations.as_ref();
         ContainerSpec {
             name: container.name.clone(),
@@ -172,11 +173,11 @@ impl Job {
             limits: amounts::limits(container),
             http_reuse: annotations.and_then(|all| all.get(HTTP_REUSE)).is_some_and(|value| value == "true"),
             network: self.network.clone(),
-            input: Input::default(),
-            terminal: false,
             capabilities: Arc::default(),
             links: Links::default(),
-            output: log,
+            input: console.input(),
+            terminal: console.terminal(),
+            output: console.clone(),
         }
     }
 

@@ -11,6 +11,8 @@ use tokio::sync::watch;
 use super::amounts::request;
 use super::observed::{ContainerView, Doom, State};
 use super::spec::PodExt;
+use super::start::Live;
+use crate::console::Console;
 use crate::quantity;
 use crate::runtime::Container;
 use crate::volumes::PodVolumes;
@@ -51,16 +53,19 @@ pub(crate) struct ContainerBrief {
     /// The run before that, if there was one.
     pub(crate) previous: Option<i32>,
     pub(crate) running: Option<Arc<dyn Container>>,
+    /// Its standard streams, while it runs.
+    pub(crate) console: Option<Arc<Console>>,
 }
 
 impl ContainerBrief {
-    pub(crate) fn new(name: &str, view: &ContainerView, running: Option<Arc<dyn Container>>) -> ContainerBrief {
+    pub(super) fn new(name: &str, view: &ContainerView, live: Option<&Live>) -> ContainerBrief {
         let has_run = matches!(view.state, State::Running(_)) || view.latest_run().is_some();
         ContainerBrief {
             name: name.to_owned(),
             run: has_run.then_some(view.restarts),
             previous: (view.restarts > 0).then(|| view.restarts - 1),
-            running,
+            running: live.map(|live| live.container.clone()),
+            console: live.map(|live| live.console.clone()),
         }
     }
 }

@@ -38,12 +38,13 @@ pub(crate) struct FakeContainer {
     pub(crate) name: String,
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
-    #[allow(dead_code, reason = "used by what lands next")]
     pub(crate) input: Input,
     pub(crate) limits: Mutex<Limits>,
     pub(crate) mounts: Vec<Mount>,
     pub(crate) output: Arc<dyn Output>,
     pub(crate) status: Arc<Mutex<StatusCode>>,
+    /// Held by each program that runs inside it.
+    execs: Arc<()>,
     http: bool,
     exit: Arc<watch::Sender<Option<Exit>>>,
 }
@@ -74,6 +75,11 @@ impl FakeContainer {
         self.exit.send_replace(Some(exit));
     }
 
+    /// How many programs run inside it.
+    pub(crate) fn execs(&self) -> usize {
+        Arc::strong_count(&self.execs) - 1
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.exit.borrow().is_some()
     }
@@ -95,6 +101,7 @@ impl Runtime for FakeRuntime {
                     mounts: spec.mounts,
                     output: spec.output,
                     status: Arc::new(Mutex::new(StatusCode::OK)),
+                    execs: Arc::default(),
                     exit: Arc::new(watch::Sender::new(None)),
                 });
                 inner.started.push(container.clone());
@@ -142,13 +149,17 @@ impl Container for FakeContainer {
     /// `exit CODE` prints its command line and ends with the code; `wait` goes on until it is dropped; nothing else is there.
     fn exec(&self, spec: ExecSpec) -> BoxFuture<'static, Result<Box<dyn Process>, ExecError>> {
         let words: Vec<&str> = spec.command.iter().map(String::as_str).collect();
-        let process = match words.as_slice() {
-            ["exit", code] => Ok(FakeProcess(code.parse().ok())),
-            ["wait"] => Ok(FakeProcess(None)),
-            _ => Err(ExecError::NotFound { name: words.concat(), offered: "there is exit and wait".to_owned() }),
+        let code = match words.as_slice() {
+            ["exit", code] => code.parse().ok(),
+            ["wait"] => None,
+            _ => {
+                let error = ExecError::NotFound { name: words.concat(), offered: "there is exit and wait".to_owned() };
+                return async move { Err(error) }.boxed();
+            }
         };
         spec.output.write(Stream::Stdout, format!("{}\n", spec.command.join(" ")).as_bytes());
-        async move { process.map(|process| Box::new(process) as Box<dyn Process>) }.boxed()
+        let process = FakeProcess { code, _lives: self.execs.clone() };
+        async move { Ok(Box::new(process) as Box<dyn Process>) }.boxed()
     }
 
     fn resize(&self, limits: Limits) -> Result<(), String> {
@@ -165,13 +176,14 @@ impl Container for FakeContainer {
 }
 
 /// Has ended with a code, or goes on.
-#[allow(dead_code, reason = "used by what lands next")]
-struct FakeProcess(Option<i32>);
+struct FakeProcess {
+    code: Option<i32>,
+    _lives: Arc<()>,
+}
 
-#[allow(dead_code, reason = "used by what lands next")]
 impl Process for FakeProcess {
     fn exited(&self) -> BoxFuture<'static, Exit> {
-        match self.0 {
+        match self.code {
             Some(code) => async move { Exit { code, oom_killed: false, message: None } }.boxed(),
             None => std::future::pending().boxed(),
         }

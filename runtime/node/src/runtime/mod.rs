@@ -5,7 +5,6 @@
 
 #[cfg(test)]
 pub(crate) mod fake;
-#[allow(dead_code, reason = "used by what lands next")]
 mod programs;
 mod wasm;
 
@@ -124,7 +123,6 @@ pub(crate) trait Container: Send + Sync + 'static {
     fn http(&self) -> Option<Arc<dyn HttpService>>;
 
     /// Runs another program inside it, beside its own: with its files, network and environment, within its limits.
-    #[allow(dead_code, reason = "used by what lands next")]
     fn exec(&self, spec: ExecSpec) -> BoxFuture<'static, Result<Box<dyn Process>, ExecError>>;
 
     /// Gives it other limits while it runs.
@@ -138,7 +136,6 @@ pub(crate) trait Container: Send + Sync + 'static {
 }
 
 /// What is run inside a container, beside its own program.
-#[allow(dead_code, reason = "used by what lands next")]
 pub(crate) struct ExecSpec {
     /// The program's name, and its arguments.
     pub(crate) command: Vec<String>,
@@ -153,7 +150,6 @@ pub(crate) struct ExecSpec {
 }
 
 /// A program that runs inside a container. Dropping it kills the program.
-#[allow(dead_code, reason = "used by what lands next")]
 pub(crate) trait Process: Send + Sync + 'static {
     /// Waits until it has ended, and says how. It may be asked again.
     fn exited(&self) -> BoxFuture<'static, Exit>;
@@ -161,7 +157,6 @@ pub(crate) trait Process: Send + Sync + 'static {
 
 /// Why a program was not run inside a container.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[allow(dead_code, reason = "used by what lands next")]
 pub(crate) enum ExecError {
     /// No program goes by this name.
     #[error("exec: {name:?}: executable file not found: {offered}")]

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use carob_engine::{Engine, Program};
 use parking_lot::Mutex;
 
 use super::{ExecError, StartError};
 use crate::images::{Image, digest};
+use crate::tools;
 
 /// Compiled programs by digest: a Deployment's thousandth Pod neither reads nor compiles its image again. Cloning shares
 /// them.
@@ -24,6 +25,8 @@ enum Component {
     Carried(Vec<u8>),
     /// What the container itself runs.
     Own,
+    /// One that every container has.
+    Tool,
 }
 
 impl Programs {
@@ -42,7 +45,8 @@ impl Programs {
         self.compile(image.digest.clone(), &bytes).await
     }
 
-    /// What `name` means inside a container of `image`: a component that the image carries, or its own program.
+    /// What `name` means inside a container of `image`: a component that the image carries, or its own program, or one of
+    /// the tools.
     pub(crate) async fn inside(&self, image: &Image, name: &str) -> Result<Program, ExecError> {
         let reason = |reason: String| ExecError::NotExecutable { name: name.to_owned(), reason };
         let (searched, wanted) = (image.clone(), name.to_owned());
@@ -50,6 +54,7 @@ impl Programs {
         let program = match found {
             Ok(Component::Carried(bytes)) => self.compile(digest(&bytes), &bytes).await,
             Ok(Component::Own) => self.of_image(image).await,
+            Ok(Component::Tool) => self.compile(TOOLS_DIGEST.clone(), tools::COMPONENT).await,
             Err(offered) => return Err(ExecError::NotFound { name: name.to_owned(), offered }),
         };
         program.map_err(|error| reason(error.to_string()))
@@ -69,6 +74,8 @@ impl Programs {
     }
 }
 
+static TOOLS_DIGEST: LazyLock<String> = LazyLock::new(|| digest(tools::COMPONENT));
+
 /// What `name` means, or what could have been asked for.
 fn find(image: &Image, name: &str) -> io::Result<Result<Component, String>> {
     if let Some(bytes) = image.carried(name)? {
@@ -78,17 +85,13 @@ fn find(image: &Image, name: &str) -> io::Result<Result<Component, String>> {
     if name == own {
         return Ok(Ok(Component::Own));
     }
-    Ok(Err(format!("there is the container's own program, {own:?}")))
+    if tools::find(name).is_some() {
+        return Ok(Ok(Component::Tool));
+    }
+    let tools: Vec<&str> = tools::names().collect();
+    Ok(Err(format!("there is the container's own program, {own:?}, and the tools {}", tools.join(" "))))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
-}
-
-/// The exit code of a program that was not run, as a shell gives it.
-pub(crate) fn exit_code(error: &ExecError) -> i32 {
-    match error {
-        ExecError::NotFound { .. } => 127,
-        ExecError::NotExecutable { .. } | ExecError::Refused(_) => 126,
-    }
 }

@@ -138,6 +138,11 @@ impl Cluster {
         own.map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default())).collect()
     }
 
+    /// The kubelet's API, as a connection reaches it.
+    pub(super) fn router(&self) -> Router {
+        self.kubelet.clone()
+    }
+
     /// Asks the kubelet's API.
     pub(super) async fn kubelet(&self, path: &str) -> (u16, String) {
         use http_body_util::BodyExt;

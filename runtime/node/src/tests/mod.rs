@@ -5,4 +5,5 @@ mod kubelet;
 mod living;
 mod resizing;
 mod restarting;
+mod streams;
 mod volumes;

@@ -158,8 +158,8 @@ impl Worker {
 
     fn publish(&self) {
         let containers = self.pod.containers().enumerate().filter_map(|(n, container)| {
-            let running = self.live.get(&Slot(n)).map(|live| live.container.clone());
-            Some(ContainerBrief::new(&container.name, self.observed.get(Slot(n))?, running))
+            let live = self.live.get(&Slot(n));
+            Some(ContainerBrief::new(&container.name, self.observed.get(Slot(n))?, live))
         });
         let network = self.place.as_ref().map(Place::network);
         self.context.table.put(PodView {

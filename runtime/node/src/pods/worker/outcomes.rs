@@ -94,7 +94,7 @@ impl Worker {
 
     fn exited(&mut self, slot: Slot, id: String, exit: Exit, now: Timestamp) {
         if let Some(live) = self.live.remove(&slot) {
-            live.log.end();
+            live.console.end();
         }
         self.observed.apply(Change::Exited { slot, id, exit }, now);
         if self.pod.deletion().is_none()
