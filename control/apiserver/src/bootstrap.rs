@@ -103,7 +103,7 @@ async fn send(api: &ApiServer, method: Method, path: &str, object: &Value) -> (S
     *request.uri_mut() = path.parse().expect("the paths above are URIs");
     request.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     let identity = Identity::user("system:apiserver").group("system:masters");
-    let response = edge::handle(api, request, Some(identity)).await;
+    let response = edge::handle(api, request, edge::Origin::Process(identity)).await;
     let code = response.status();
     let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let said: Value = serde_json::from_slice(&body).unwrap_or_default();

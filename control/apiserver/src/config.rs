@@ -9,6 +9,24 @@ use carob_resources::Resource;
 
 use crate::{AllowAuthenticated, Authorizer, NoNodes, NodeDialer};
 
+/// How much an API server takes on at once from the network. Clients in its own process are not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections; more are closed as they come.
+    pub connections: usize,
+    /// Requests that read and end soon; more are told to come again (429). Watches, logs and the like are not counted.
+    pub reading: usize,
+    /// Requests that change something.
+    pub mutating: usize,
+}
+
+impl Default for Limits {
+    /// The requests are those of kube-apiserver.
+    fn default() -> Self {
+        Self { connections: 8192, reading: 400, mutating: 200 }
+    }
+}
+
 /// What an API server is told at its start.
 pub struct Config {
     /// The resources that are served, in the order of discovery.
@@ -25,6 +43,8 @@ pub struct Config {
     pub nodes: Arc<dyn NodeDialer>,
     /// The greatest body of a request, in bytes.
     pub body_limit: usize,
+    /// How much is taken on at once.
+    pub limits: Limits,
     /// The key that signs ServiceAccounts' tokens. By default one that ends with the process, and its tokens with it.
     pub tokens: Arc<TokenKey>,
     /// Whether a new Pod gets the token of its ServiceAccount. Off by default: somebody has to publish the cluster's CA,
@@ -51,6 +71,7 @@ impl Default for Config {
             authorizer: Arc::new(AllowAuthenticated),
             nodes: Arc::new(NoNodes),
             body_limit: 3 << 20,
+            limits: Limits::default(),
             tokens: Arc::new(TokenKey::generate().expect("the system has randomness")),
             mount_tokens: false,
             issuer: "https://kubernetes.default.svc.cluster.local".to_owned(),

@@ -42,6 +42,6 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (api, identity) = (self.api.clone(), self.identity.clone());
         let request = request.map(Body::new);
-        Box::pin(async move { Ok(edge::handle(&api, request, Some(identity)).await) })
+        Box::pin(async move { Ok(edge::handle(&api, request, edge::Origin::Process(identity)).await) })
     }
 }

@@ -34,7 +34,7 @@ mod usage;
 mod verbs;
 
 pub use access::{AllowAuthenticated, Attributes, Authorizer, Decision, Identity};
-pub use config::Config;
+pub use config::{Config, Limits};
 pub use dialer::{AsyncReadWrite, NoNodes, NodeDialer};
 pub use in_process::InProcess;
 pub use server::{ApiServer, Error};

@@ -21,6 +21,7 @@ pub(crate) struct Metrics {
     durations: Family<Kind, Histogram, fn() -> Histogram>,
     watchers: Family<Watched, Gauge>,
     objects: Family<Stored, Gauge>,
+    in_flight: Family<InFlight, Gauge>,
     revision: Gauge,
     applied: Gauge,
 }
@@ -54,6 +55,11 @@ struct Stored {
     resource: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InFlight {
+    request_kind: &'static str,
+}
+
 /// Counts a watch as long as it lives.
 pub(crate) struct Watching(Gauge);
 
@@ -74,6 +80,12 @@ impl Metrics {
         let durations = Family::new_with_constructor(histogram as fn() -> Histogram);
         let (watchers, objects) = (Family::default(), Family::default());
         let (revision, applied) = (Gauge::default(), Gauge::default());
+        let in_flight = Family::default();
+        registry.register(
+            "apiserver_current_inflight_requests",
+            "Requests that are worked on, of those that are limited",
+            in_flight.clone(),
+        );
         registry.register("apiserver_request", "Requests by what they asked for and how they ended", requests.clone());
         registry.register(
             "apiserver_request_duration_seconds",
@@ -84,7 +96,7 @@ impl Metrics {
         registry.register("apiserver_storage_objects", "Objects there are", objects.clone());
         registry.register("carob_store_revision", "The newest revision of the store", revision.clone());
         registry.register("carob_apiserver_applied_revision", "The newest revision that readers see", applied.clone());
-        Self { registry: Mutex::new(registry), requests, durations, watchers, objects, revision, applied }
+        Self { registry: Mutex::new(registry), requests, durations, watchers, objects, in_flight, revision, applied }
     }
 
     pub(crate) fn answered(&self, kind: Kind, code: u16, took: Duration) {
@@ -112,6 +124,10 @@ pub(crate) fn answer(api: &ApiServer) -> Result<Response, Status> {
     for served in api.registry().iter().filter(|served| served.resource.strategy.review().is_none()) {
         let labels = Stored { resource: crate::status::qualified(served.resource) };
         metrics.objects.get_or_create(&labels).set(whole(served.cache.len() as u64));
+    }
+    let (reading, mutating) = api.in_flight().now();
+    for (request_kind, count) in [("readOnly", reading), ("mutating", mutating)] {
+        metrics.in_flight.get_or_create(&InFlight { request_kind }).set(whole(count as u64));
     }
     let mut text = String::new();
     encode(&mut text, &metrics.registry.lock()).map_err(Status::internal)?;

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Config, Identity, InProcess, bootstrap,
     cache::{Applied, follow, load},
-    edge,
+    edge::{self, InFlight},
     expire::expire,
     kubelet::Relays,
     metrics::Metrics,
@@ -25,6 +25,7 @@ struct Inner {
     registry: Arc<Registry>,
     applied: Applied,
     metrics: Metrics,
+    in_flight: InFlight,
     scraper: Scraper,
     ending: CancellationToken,
     relays: Relays,
@@ -61,6 +62,7 @@ impl ApiServer {
         let (metrics, scraper, ending) = (Metrics::new(), Scraper::default(), CancellationToken::new());
         let inner = Inner {
             store,
+            in_flight: InFlight::new(config.limits),
             config,
             registry,
             applied,
@@ -115,6 +117,10 @@ impl ApiServer {
 
     pub(crate) fn applied(&self) -> &Applied {
         &self.0.applied
+    }
+
+    pub(crate) fn in_flight(&self) -> &InFlight {
+        &self.0.in_flight
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -80,6 +80,12 @@ impl Status {
         Self::new(410, "Expired", message)
     }
 
+    /// There is too much to do already.
+    pub(crate) fn overloaded() -> Self {
+        let told = "Too many requests, please try again later.";
+        Self::new(429, "TooManyRequests", told).retry_after(1)
+    }
+
     pub(crate) fn too_large(limit: usize) -> Self {
         Self::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}"))
     }

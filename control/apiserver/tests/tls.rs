@@ -5,6 +5,7 @@ mod support;
 
 use std::time::SystemTime;
 
+use carob_apiserver::{Config, Limits};
 use carob_pki::Authority;
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -59,4 +60,45 @@ async fn kube_rs_over_tls() {
     listening.stop().await;
     let left: Vec<_> = events.try_collect().await.unwrap();
     assert!(left.len() <= 1, "watches end with a bookmark when the server does: {left:?}");
+}
+
+#[tokio::test]
+async fn what_is_too_much_is_turned_away() {
+    let limits = Limits { mutating: 0, ..Limits::default() };
+    let server = Server::with(Config { limits, ..Config::default() }).await;
+    let listening = Listening::start(&server).await;
+    let maps = |config: kube::Config| -> Api<ConfigMap> { Api::default_namespaced(config.try_into().unwrap()) };
+    let object = serde_json::from_value(map("a")).unwrap();
+
+    let people = maps(listening.config(&listening.member("people")).await);
+    let refused = people.create(&PostParams::default(), &object).await.unwrap_err();
+    assert!(
+        matches!(&refused, kube::Error::Api(status) if status.code == 429 && status.reason == "TooManyRequests"),
+        "{refused:?}"
+    );
+    assert!(people.list(&Default::default()).await.unwrap().items.is_empty(), "reading has places of its own");
+    let masters = maps(listening.config(&listening.admin()).await);
+    masters.create(&PostParams::default(), &object).await.unwrap();
+    listening.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_closed() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let server = Server::with(Config { limits, ..Config::default() }).await;
+    let listening = Listening::start(&server).await;
+    let ask = async || {
+        let client = Client::try_from(listening.config_with(AuthInfo::default()).await).unwrap();
+        let answer = client.request_text(http::Request::get("/version").body(Vec::new()).unwrap()).await;
+        (client, answer)
+    };
+    let (first, answer) = ask().await;
+    answer.unwrap();
+    assert!(matches!(ask().await.1, Err(error) if !matches!(error, kube::Error::Api(_))));
+    drop(first);
+    // The server notices the end of the first connection in its own time.
+    while ask().await.1.is_err() {
+        tokio::task::yield_now().await;
+    }
+    listening.stop().await;
 }

@@ -1,6 +1,13 @@
 //! Accepts TLS connections and serves HTTP/1.1 and HTTP/2 on them.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::body::Body;
 use http::Request;
@@ -11,16 +18,22 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{certificate, pipeline};
+use super::{
+    certificate,
+    pipeline::{self, Origin},
+};
 use crate::{ApiServer, Identity};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a connection may take to its first whole request.
+const FIRST_REQUEST: Duration = Duration::from_secs(30);
 /// Longer than clients keep an idle connection, so that it is they who close it and no request meets a closed one.
 const IDLE: Duration = Duration::from_secs(120);
 const PING: Duration = Duration::from_secs(30);
@@ -39,6 +52,7 @@ pub(crate) async fn serve(
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
+    let places = Arc::new(Semaphore::new(api.config().limits.connections));
     loop {
         let stream = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -53,8 +67,13 @@ pub(crate) async fn serve(
             },
             Some(_) = connections.join_next() => continue,
         };
+        // Closed at once, so that it is the newcomer who waits, and not the listener for somebody to leave.
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            tracing::warn!("there are as many connections as may be; one is closed");
+            continue;
+        };
         let watcher = graceful.watcher();
-        connections.spawn(connection(api.clone(), acceptor.clone(), stream, watcher));
+        connections.spawn(connection(api.clone(), acceptor.clone(), stream, watcher, place));
     }
     drop(listener);
     api.end_watches();
@@ -66,6 +85,7 @@ async fn connection(
     acceptor: TlsAcceptor,
     stream: TcpStream,
     watcher: hyper_util::server::graceful::Watcher,
+    _place: OwnedSemaphorePermit,
 ) {
     let _ = stream.set_nodelay(true);
     let stream = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
@@ -74,16 +94,32 @@ async fn connection(
         Err(_) => return tracing::debug!("TLS handshake took too long"),
     };
     let identity = peer(&stream);
+    let begun = Arc::new(AtomicBool::new(false));
+    let asked = begun.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (api, identity) = (api.clone(), identity.clone());
-        async move { Ok::<_, Infallible>(pipeline::handle(&api, request.map(Body::new), identity).await) }
+        asked.store(true, Ordering::Relaxed);
+        let (api, origin) = (api.clone(), Origin::Network(identity.clone()));
+        async move { Ok::<_, Infallible>(pipeline::handle(&api, request.map(Body::new), origin).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1000).keep_alive_interval(PING);
     let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-    if let Err(error) = watcher.watch(serving).await {
-        tracing::debug!(error, "a connection ended early");
+    tokio::select! {
+        ended = watcher.watch(serving) => {
+            if let Err(error) = ended {
+                tracing::debug!(error, "a connection ended early");
+            }
+        }
+        () = stays_silent(&begun) => tracing::debug!("no request came on a connection"),
+    }
+}
+
+/// Ends if nothing was asked in time; else never.
+async fn stays_silent(begun: &AtomicBool) {
+    tokio::time::sleep(FIRST_REQUEST).await;
+    if begun.load(Ordering::Relaxed) {
+        std::future::pending().await
     }
 }
 

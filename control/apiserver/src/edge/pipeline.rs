@@ -6,6 +6,7 @@ use axum::{body::Body, response::Response};
 use http::{HeaderName, HeaderValue, Method, Request};
 use hyper::upgrade::OnUpgrade;
 
+use super::in_flight;
 use crate::{
     ApiServer, Attributes, Decision, Identity, discovery, health,
     metrics::{self, Kind},
@@ -19,14 +20,21 @@ use crate::{
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
-/// Answers one request; `identity` is what its transport has proven. A client that proved nothing there may show a token.
-pub(crate) async fn handle(api: &ApiServer, request: Request<Body>, identity: Option<Identity>) -> Response {
+/// Where a request comes from.
+pub(crate) enum Origin {
+    /// From a part of this process, which is who it says it is.
+    Process(Identity),
+    /// From the network, with what its connection has proven. A client that proved nothing there may show a token.
+    Network(Option<Identity>),
+}
+
+/// Answers one request.
+pub(crate) async fn handle(api: &ApiServer, request: Request<Body>, origin: Origin) -> Response {
     let started = Instant::now();
     let target = Target::parse(request.uri().path());
     let query = Query::parse(request.uri());
     let kind = counted_as(api, &target, request.method(), query.as_ref().unwrap_or(&Query::default()));
-    let mut response =
-        answer(api, target, query, request, identity).await.unwrap_or_else(|status| status.to_response());
+    let mut response = answer(api, target, query, request, origin).await.unwrap_or_else(|status| status.to_response());
     api.metrics().answered(kind, response.status().as_u16(), started.elapsed());
     response.headers_mut().insert(AUDIT_ID, HeaderValue::from_str(&random::uuid()).expect("a UUID is ASCII"));
     response
@@ -37,7 +45,7 @@ async fn answer(
     target: Target,
     query: Result<Query, Status>,
     request: Request<Body>,
-    identity: Option<Identity>,
+    origin: Origin,
 ) -> Result<Response, Status> {
     let query = query?;
     match target {
@@ -45,8 +53,27 @@ async fn answer(
         Target::Version => return Ok(discovery::version()),
         _ => {}
     }
-    let identity = identity.or_else(|| tokens::bearer(api, request.headers())).ok_or_else(Status::unauthorized)?;
+    let (identity, place) = match origin {
+        Origin::Process(identity) => (identity, None),
+        Origin::Network(proven) => {
+            let proven = proven.or_else(|| tokens::bearer(api, request.headers()));
+            let identity = proven.ok_or_else(Status::unauthorized)?;
+            let place = api.in_flight().enter(&identity, &target, &query, request.method())?;
+            (identity, place)
+        }
+    };
     authorize(api, &identity, &target, &query, request.method(), request.uri().path())?;
+    let answered = authorized(api, target, query, request, identity).await?;
+    Ok(in_flight::hold(answered, place))
+}
+
+async fn authorized(
+    api: &ApiServer,
+    target: Target,
+    query: Query,
+    request: Request<Body>,
+    identity: Identity,
+) -> Result<Response, Status> {
     match target {
         Target::Metrics => metrics::answer(api),
         Target::OpenApi(document) => openapi::answer(api, &document, &query),

@@ -61,6 +61,11 @@ impl Listening {
         administrator(&self.authority)
     }
 
+    /// A certificate for somebody of this group.
+    pub(crate) fn member(&self, group: &str) -> KeyPair {
+        self.authority.client("someone", group, SystemTime::now(), HOUR).unwrap()
+    }
+
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         self.serving.await.unwrap();
