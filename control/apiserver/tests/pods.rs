@@ -152,3 +152,20 @@ async fn logs_come_from_the_node() {
         assert!(answer.message().contains(message), "{path}: {}", answer.message());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_odd_about_a_pod_is_taken_with_a_warning() {
+    let server = Server::start().await;
+    let mut odd = pod("a");
+    odd["spec"]["containers"][0]["env"] = json!([{ "name": "A", "value": "1" }, { "name": "A", "value": "2" }]);
+    let made = server.post(PODS, &odd).await.expect(201);
+    let expected = "299 - \"spec.containers[0].env[1]: hides previous definition of \\\"A\\\", which may be dropped when using \
+                    apply\"";
+    assert_eq!(made.warnings(), [expected]);
+    let image = json!({ "spec": { "containers": [{ "name": "main", "image": "other" }] } });
+    let changed = server.patch(&format!("{PODS}/a"), "strategic-merge-patch", &image).await.expect(200);
+    assert_eq!(changed.warnings(), [expected]);
+    let labelled = json!({ "metadata": { "labels": { "a": "b" } } });
+    let same = server.patch(&format!("{PODS}/a"), "merge-patch", &labelled).await.expect(200);
+    assert_eq!(same.warnings(), Vec::<&str>::new());
+}

@@ -2,7 +2,7 @@
 
 use crate::cause::Causes;
 use crate::json::{at, fill, fill_text, has, int, section, set, text};
-use crate::pod_spec::{default_template, validate_template};
+use crate::pod_spec::{default_template, template_warnings, validate_template};
 use crate::resource::{Resource, Scope, Subresource};
 use crate::selector::LabelSelector;
 use crate::strategy::carry_over;
@@ -90,6 +90,10 @@ impl Strategy for Deployments {
 
     fn validate_update(&self, new: &Value, old: &Value) -> Vec<Cause> {
         check_selector_kept(new, old)
+    }
+
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        template_warnings(object)
     }
 
     fn columns(&self) -> &'static [Column] {

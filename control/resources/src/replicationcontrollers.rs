@@ -2,7 +2,7 @@
 
 use crate::cause::Causes;
 use crate::json::{at, fill, int, is_empty, section, set};
-use crate::pod_spec::{default_template, validate_template};
+use crate::pod_spec::{default_template, template_warnings, validate_template};
 use crate::resource::{Resource, Scope, Subresource};
 use crate::selector::LabelSelector;
 use crate::workload::{REPLICA_COLUMNS, SCALE, check_counts, replica_cells};
@@ -51,6 +51,10 @@ impl Strategy for ReplicationControllers {
             found.extend(validate_template(object, Some(LabelSelector::from_map(selector))));
         }
         found.into_vec()
+    }
+
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        template_warnings(object)
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -119,6 +119,11 @@ pub trait Strategy: Send + Sync {
         Vec::new()
     }
 
+    /// What a client should be told about an object that is taken all the same, in Kubernetes' words.
+    fn warnings(&self, _object: &Value) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What is wrong with creating an object, beyond what `validate` says of it.
     fn validate_create(&self, _object: &Value) -> Vec<Cause> {
         Vec::new()

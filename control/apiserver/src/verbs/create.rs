@@ -20,7 +20,8 @@ pub(super) async fn create(call: &Call, body: Body) -> Result<Response, Status> 
     if call.served.resource.scope == Scope::Namespaced && call.address.namespace.is_empty() {
         return Err(Status::method_not_allowed());
     }
-    let Decoded { object, warnings } = body::decode(call, body).await?;
+    let Decoded { object, mut warnings } = body::decode(call, body).await?;
+    warnings.extend(call.served.resource.strategy.warnings(&object));
     let bytes = insert(call, object).await?;
     Ok(respond::warn(respond::object(call, StatusCode::CREATED, bytes)?, &warnings))
 }

@@ -42,11 +42,13 @@ pub(super) async fn modify(
     for _ in 0..write::TRIES {
         let entry = call.existing()?;
         let old = entry.object();
-        let Decoded { object, warnings } = edit(&old)?;
+        let Decoded { object, mut warnings } = edit(&old)?;
         meets(call, &object, &old)?;
         let new = shape(call, part, object, &old)?;
         if part == Part::Main {
             admit::update(call, &new, &old)?;
+            let strategy = call.served.resource.strategy;
+            warnings.extend(strategy.wishes_differ(&new, &old).then(|| strategy.warnings(&new)).into_iter().flatten());
         }
         if let Some(bytes) = store(call, &entry, new, &old, dry_run).await? {
             return Ok((bytes, warnings));

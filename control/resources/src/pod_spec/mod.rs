@@ -14,11 +14,13 @@ mod template;
 mod tolerations;
 mod volume_files;
 mod volumes;
+mod warnings;
 
 pub(crate) use affinity::check_node_selector;
 pub(crate) use defaults::default_spec;
 pub(crate) use ports::{check_protocol, invalid_number};
 pub(crate) use resources::{canonical_quantities, default_requests, qos_class};
 pub(crate) use spec::validate_spec;
-pub(crate) use template::{default_template, validate_template};
+pub(crate) use template::{default_template, template_warnings, validate_template};
 pub(crate) use tolerations::check_taint_effect;
+pub(crate) use warnings::spec_warnings;

@@ -1,6 +1,6 @@
 //! Pod templates, as workloads have them.
 
-use super::{default_spec, validate_spec};
+use super::{default_spec, spec_warnings, validate_spec};
 use crate::cause::Causes;
 use crate::json::{at, has, is_empty, section, text};
 use crate::meta::{validate_annotations, validate_labels};
@@ -15,6 +15,11 @@ pub(crate) fn default_template(object: &mut Value) {
     if let Some(spec) = section(template, "spec") {
         default_spec(spec);
     }
+}
+
+/// What a client should be told about the template of a workload.
+pub(crate) fn template_warnings(object: &Value) -> Vec<String> {
+    spec_warnings(at(object, "/spec/template/spec"), &Path::new("spec.template.spec"))
 }
 
 /// What is wrong with the template of a workload whose Pods are chosen by `selector`.

@@ -9,7 +9,7 @@ mod update;
 
 use crate::cause::Causes;
 use crate::json::{at, fill, flag, int, is_empty, list, section, set, text};
-use crate::pod_spec::{default_requests, default_spec, qos_class, validate_spec};
+use crate::pod_spec::{default_requests, default_spec, qos_class, spec_warnings, validate_spec};
 use crate::resource::{Resource, Scope, Subresource};
 use crate::strategy::carry_over;
 use crate::{Cause, Column, Path, Strategy};
@@ -79,6 +79,10 @@ impl Strategy for Pods {
         let mut found = Causes::default();
         found.extend(validate_spec(at(pod, "/spec"), &spec));
         found.into_vec()
+    }
+
+    fn warnings(&self, pod: &Value) -> Vec<String> {
+        spec_warnings(at(pod, "/spec"), &Path::new("spec"))
     }
 
     fn validate_create(&self, pod: &Value) -> Vec<Cause> {

@@ -111,6 +111,13 @@ impl Strategy for PersistentVolumes {
         found.into_vec()
     }
 
+    fn warnings(&self, volume: &Value) -> Vec<String> {
+        let is_recycled = text(volume, "/spec/persistentVolumeReclaimPolicy") == "Recycle";
+        let told = "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended \
+                    approach is to use dynamic provisioning.";
+        is_recycled.then(|| told.to_owned()).into_iter().collect()
+    }
+
     fn validate_update(&self, new: &Value, old: &Value) -> Vec<Cause> {
         let mut found = Causes::default();
         let sources = |volume| given(at(volume, "/spec")).map(|(name, one)| (name.to_owned(), one.clone())).collect();
