@@ -66,8 +66,31 @@ impl Kubectl {
     pub fn run_with(&self, arguments: &[&str], input: &str) -> String {
         let outcome = self.attempt_with(arguments, input);
         let Outcome { code, stdout, stderr } = &outcome;
-        assert_eq!(*code, 0, "kubectl {}:\n{stdout}{stderr}", arguments.join(" "));
+        if *code != 0 {
+            panic!("kubectl {}:\n{stdout}{stderr}{}", arguments.join(" "), self.circumstances(arguments));
+        }
         outcome.stdout
+    }
+
+    /// What may keep Pods from running, if the command waited for some: it is the machine's fault then, not the test's.
+    fn circumstances(&self, arguments: &[&str]) -> String {
+        if !arguments.iter().any(|word| matches!(*word, "rollout" | "wait")) {
+            return String::new();
+        }
+        let unschedulable = self.attempt(&[
+            "get",
+            "events",
+            "--all-namespaces",
+            "--field-selector=reason=FailedScheduling",
+            "--output=jsonpath={range .items[*]}{.involvedObject.namespace}/{.involvedObject.name}: {.message}{'\\n'}{end}",
+        ]);
+        let nodes = self.attempt(&[
+            "get",
+            "nodes",
+            "--output=jsonpath={range .items[*]}{.metadata.name}: taints {.spec.taints[*].key}; \
+             {range .status.conditions[*]}{.type}={.status} {end}{'\\n'}{end}",
+        ]);
+        format!("What the scheduler says:\n{}The nodes:\n{}", unschedulable.stdout, nodes.stdout)
     }
 
     /// Runs a command that may fail.

@@ -30,26 +30,24 @@ spec:
 /// A Pod of the sample `hello-http`: it runs until it is deleted.
 #[must_use]
 pub fn server(name: &str) -> String {
-    format!(
-        r#"
-apiVersion: v1
-kind: Pod
-metadata:
-  name: {name}
-  labels: {{app: {name}}}
-spec:
-  containers:
-    - name: hello
-      image: samples/hello-http:1
-      ports:
-        - {{name: http, containerPort: 8080}}
-"#
-    )
+    pod(name, "Always", "{name: hello, image: 'samples/hello-http:1', ports: [{name: http, containerPort: 8080}]}")
 }
 
 /// A Pod of the sample `counter`, which prints numbers and exits.
 #[must_use]
 pub fn counter(name: &str, restart_policy: &str, arguments: &[&str]) -> String {
+    pod(name, restart_policy, &format!("{{name: counter, image: 'samples/counter:1', args: {arguments:?}}}"))
+}
+
+/// A Pod of the sample `misbehave`, which may use 32 MiB.
+#[must_use]
+pub fn misbehave(name: &str, restart_policy: &str, arguments: &[&str]) -> String {
+    let limits = "resources: {limits: {memory: 32Mi}}";
+    let container = format!("{{name: misbehave, image: 'samples/misbehave:1', args: {arguments:?}, {limits}}}");
+    pod(name, restart_policy, &container)
+}
+
+fn pod(name: &str, restart_policy: &str, container: &str) -> String {
     format!(
         r#"
 apiVersion: v1
@@ -59,10 +57,7 @@ metadata:
   labels: {{app: {name}}}
 spec:
   restartPolicy: {restart_policy}
-  containers:
-    - name: counter
-      image: samples/counter:1
-      args: {arguments:?}
+  containers: [{container}]
 "#
     )
 }
@@ -86,26 +81,6 @@ spec:
   selector: {{app: {name}}}
   ports:
     - {{name: http, port: 80, targetPort: http}}
-"#
-    )
-}
-
-/// A Pod of the sample `misbehave`, which may use 32 MiB.
-#[must_use]
-pub fn misbehave(name: &str, restart_policy: &str, arguments: &[&str]) -> String {
-    format!(
-        r#"
-apiVersion: v1
-kind: Pod
-metadata: {{name: {name}}}
-spec:
-  restartPolicy: {restart_policy}
-  containers:
-    - name: misbehave
-      image: samples/misbehave:1
-      args: {arguments:?}
-      resources:
-        limits: {{memory: 32Mi}}
 "#
     )
 }

@@ -1,14 +1,11 @@
-//! Clients that are programs: kube-rs, in process and over TLS, and the Python client, each through the same scenario:
-//! create, watch, an update that conflicts, delete.
+//! Clients that are programs: kube-rs and the Python client, each through the same scenario: create, watch, an update that
+//! conflicts, delete.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
-use carob_apiserver::{ApiServer, Config as ApiConfig, Identity};
-use carob_store::Memory;
 use carob_tests::{Cluster, python};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
@@ -43,13 +40,6 @@ fn told(event: &WatchEvent<ConfigMap>) -> (&'static str, String, String) {
 #[tokio::test]
 async fn kube_rs_over_tls() {
     create_watch_conflict_delete(client(Cluster::shared()).await).await;
-}
-
-#[tokio::test]
-async fn kube_rs_in_process() {
-    let api = ApiServer::new(Arc::new(Memory::new()), ApiConfig::default()).await.unwrap();
-    let administrator = Identity::user("kubernetes-admin").group("system:masters");
-    create_watch_conflict_delete(Client::new(api.client(administrator), "default")).await;
 }
 
 async fn create_watch_conflict_delete(client: Client) {
