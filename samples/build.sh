@@ -81,7 +81,7 @@ guest_cargo() {
 collect() {
     local name
     for name in cached-page counter echo-client echo-client-p3 file-prober file-prober-p3 front front-p3 \
-        hello-http hello-http-p3 misbehave page-cache prices probe-sockets probe-sockets-p3 shop tcp-echo \
+        hello-http hello-http-p3 misbehave misbehave-p3 page-cache prices probe-sockets probe-sockets-p3 shop tcp-echo \
         tcp-echo-p3 tools udp-echo udp-echo-p3 visits; do
         # cargo names the file of a library with underscores.
         local built=$guests/$TARGET/release/$name.wasm

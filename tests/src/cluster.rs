@@ -13,11 +13,12 @@ use crate::tools;
 use crate::watchdog::Watchdog;
 
 /// The samples, and the names under which each cluster has them.
-const IMAGES: [(&str, &str); 4] = [
+const IMAGES: [(&str, &str); 5] = [
     ("hello-http", "samples/hello-http:1"),
     ("hello-http-p3", "samples/hello-http-p3:1"),
     ("counter", "samples/counter:1"),
     ("misbehave", "samples/misbehave:1"),
+    ("misbehave-p3", "samples/misbehave-p3:1"),
 ];
 
 /// A running cluster. It ends, and its data go, when it is dropped or when the test's process ends.

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
-use carob_tests::{Cluster, Kubectl, Load, eventually, manifests};
+use carob_tests::{Cluster, Http, Kubectl, Load, eventually, manifests};
 use serde_json::Value;
+
+const MISBEHAVE_P3: &str = include_str!("../../samples/manifests/misbehave-p3.yaml");
 
 /// How a container ended, as its status tells it.
 struct End {
@@ -125,5 +127,33 @@ fn a_container_that_keeps_failing_waits_longer_and_longer() {
         });
         let events = kubectl.run(&["get", "events", "--field-selector", "involvedObject.name=always"]);
         assert!(events.contains("BackOff"), "{events}");
+    });
+}
+
+#[test]
+fn a_request_that_does_harm_is_the_end_of_itself_alone() {
+    beside_a_neighbour("misbehave-p3", |kubectl| {
+        kubectl.apply(MISBEHAVE_P3);
+        let (http, url) = (Http::default(), format!("http://{}:30088", Cluster::shared().node_port_address()));
+        let answers = |when: &str| {
+            eventually(&format!("it answers {when}"), || {
+                http.get(&url).is_ok_and(|(status, text)| status.is_success() && text == "fine\n")
+            });
+        };
+        answers("at first");
+        for harm in ["trap", "panic", "eat-memory"] {
+            let answer = http.get(&format!("{url}/{harm}"));
+            assert!(!answer.as_ref().is_ok_and(|(status, _)| status.is_success()), "{harm}: {answer:?}");
+            answers(&format!("after {harm}"));
+        }
+        let reason = kubectl.field(&["pod", "misbehave-p3"], "{..lastState.terminated.reason}");
+        assert!(reason.is_empty() || reason == "OOMKilled", "{reason}");
+
+        // A request that never ends gives way to the node's wish that its Pod does.
+        let spinning = std::thread::spawn(move || Http::default().get(&format!("{url}/spin")));
+        kubectl.run(&["delete", "pod", "misbehave-p3", "--grace-period", "1"]);
+        let answer = spinning.join().expect("a client does not panic");
+        assert!(!answer.as_ref().is_ok_and(|(status, _)| status.is_success()), "{answer:?}");
+        kubectl.run(&["delete", "service", "misbehave-p3"]);
     });
 }
