@@ -3,7 +3,7 @@
 use axum::{body::Body, response::Response};
 use carob_resources::{Resource, Scope};
 use carob_schema::openapi::{self, OpenApi};
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{
     ApiServer,
@@ -14,21 +14,43 @@ use crate::{
 };
 
 /// Answers with a document. They are written anew each time: clients keep them by their hash, and the server need not.
-pub(crate) fn answer(api: &ApiServer, document: &Document, query: &Query) -> Result<Response, Status> {
+pub(crate) fn answer(
+    api: &ApiServer,
+    document: &Document,
+    query: &Query,
+    headers: &HeaderMap,
+) -> Result<Response, Status> {
     let resources: Vec<&'static Resource> = api.registry().iter().map(|served| served.resource).collect();
     let subresources: Vec<Vec<&str>> =
         resources.iter().map(|resource| resource.subresources.iter().map(subresource_name).collect()).collect();
     let served: Vec<openapi::Resource<'_>> =
         resources.iter().zip(&subresources).map(|(resource, names)| described(resource, names)).collect();
     let documents = OpenApi { resources: &served, version: VERSION };
-    match document {
-        Document::V2 => Ok(json(documents.v2())),
-        Document::Index => Ok(json(documents.v3_index())),
-        Document::V3(name) => {
-            let content = documents.v3(name).ok_or_else(Status::no_such_path)?;
-            Ok(kept(json(content), &documents.hash(name), query))
-        }
+    let hash = match document {
+        Document::V2 | Document::Index => documents.hash_of_all(),
+        Document::V3(name) => documents.hash(name),
+    };
+    if is_known(headers, &hash) {
+        return Ok(kept(not_modified(), &hash, query));
     }
+    let content = match document {
+        Document::V2 => documents.v2(),
+        Document::Index => documents.v3_index(),
+        Document::V3(name) => documents.v3(name).ok_or_else(Status::no_such_path)?,
+    };
+    Ok(kept(json(content), &hash, query))
+}
+
+/// Whether the client says that it has just this document (`If-None-Match`).
+fn is_known(headers: &HeaderMap, hash: &str) -> bool {
+    let said = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    said.flat_map(|tags| tags.split(',')).any(|tag| tag.trim().trim_start_matches("W/").trim_matches('"') == hash)
+}
+
+fn not_modified() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response
 }
 
 fn described<'a>(resource: &'static Resource, subresources: &'a [&'a str]) -> openapi::Resource<'a> {

@@ -122,6 +122,12 @@ async fn schemas_are_published() {
     assert!(document.body["components"]["schemas"]["io.k8s.api.core.v1.Pod"].is_object());
     assert!(document.headers["cache-control"].to_str().unwrap().contains("immutable"));
     assert!(server.get("/openapi/v2").await.expect(200).body["definitions"].is_object());
+    for path in ["/openapi/v2", "/openapi/v3", "/openapi/v3/api/v1"] {
+        let first = server.get(path).await.expect(200);
+        let tag = first.headers["etag"].to_str().unwrap();
+        let again = server.send(Method::GET, path, &[("if-none-match", tag)], "").await.expect(304);
+        assert_eq!((again.text.as_str(), &again.headers["etag"]), ("", &first.headers["etag"]), "{path}");
+    }
     server.get("/openapi/v3/apis/none/v1").await.expect(404);
 }
 

@@ -85,6 +85,13 @@ impl OpenApi<'_> {
         format!("{:016X}", fnv1a(facts.as_bytes()))
     }
 
+    /// The same for what depends on all of them: the document of version 2, and the index of version 3.
+    #[must_use]
+    pub fn hash_of_all(&self) -> String {
+        let facts = format!("{} {} {:?}", env!("CARGO_PKG_VERSION"), self.version, self.resources);
+        format!("{:016X}", fnv1a(facts.as_bytes()))
+    }
+
     fn of(&self, group_version: &str) -> Vec<Resource<'_>> {
         self.resources.iter().filter(|resource| resource.group_version() == group_version).copied().collect()
     }

@@ -76,7 +76,7 @@ async fn authorized(
 ) -> Result<Response, Status> {
     match target {
         Target::Metrics => metrics::answer(api),
-        Target::OpenApi(document) => openapi::answer(api, &document, &query),
+        Target::OpenApi(document) => openapi::answer(api, &document, &query, request.headers()),
         Target::OpenId(document) => Ok(tokens::answer(api, document)),
         Target::Discovery(level) => discovery::answer(api, &level, request.headers()),
         Target::Resource(address) => objects(api, address, query, request, identity).await,
