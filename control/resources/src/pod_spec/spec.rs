@@ -28,7 +28,6 @@ pub(crate) fn validate_spec(spec: &Value, path: &Path) -> Vec<Cause> {
     check_spread(spec, &path.child("topologySpreadConstraints"), &mut found);
     check_gates(spec, path, &mut found);
     check_host_aliases(spec, &path.child("hostAliases"), &mut found);
-    check_readiness_gates(spec, &path.child("readinessGates"), &mut found);
     check_security(at(spec, "/securityContext"), &path.child("securityContext"), &mut found);
     found.into_vec()
 }
@@ -83,14 +82,6 @@ fn check_identity(spec: &Value, path: &Path, found: &mut Causes) {
         if text(secret, "/name").is_empty() {
             found.push(Cause::required(&path.child("imagePullSecrets").index(index).child("name"), ""));
         }
-    }
-}
-
-/// Gates are conditions, which are named as labels are.
-fn check_readiness_gates(spec: &Value, path: &Path, found: &mut Causes) {
-    for (index, gate) in list(spec, "/readinessGates").iter().enumerate() {
-        let name = text(gate, "/conditionType");
-        found.invalid_each(&path.index(index).child("conditionType"), name, names::qualified_name(name));
     }
 }
 
