@@ -56,6 +56,15 @@ const FIELDS: &[&str] = &[
     "command",
     "affinity",
     "nodeAffinity",
+    "required",
+    "nodeSelectorTerms",
+    "accessModes",
+    "capacity",
+    "storage",
+    "local",
+    "claimRef",
+    "allowedTopologies",
+    "matchLabelExpressions",
     "tolerations",
     "effect",
     "strategy",
@@ -189,6 +198,16 @@ fn sound(kind: &str) -> Value {
         "Node" => json!({ "spec": { "podCIDR": "10.0.0.0/24" }, "status": { "capacity": { "cpu": "1" } } }),
         "ConfigMap" | "Secret" => json!({ "data": { "a": "YQ==" } }),
         "Endpoints" => json!({ "subsets": [{ "addresses": [{ "ip": "10.0.0.1" }], "ports": [{ "port": 80 }] }] }),
+        "PersistentVolumeClaim" => json!({ "spec": {
+            "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } },
+        } }),
+        "PersistentVolume" => json!({ "spec": {
+            "accessModes": ["ReadWriteOnce"], "capacity": { "storage": "1Gi" }, "local": { "path": "/data" },
+            "nodeAffinity": { "required": { "nodeSelectorTerms": [
+                { "matchExpressions": [{ "key": "a", "operator": "Exists" }] }
+            ] } },
+        } }),
+        "StorageClass" => json!({ "provisioner": "example.com/p" }),
         "EndpointSlice" => {
             json!({ "addressType": "IPv4", "endpoints": [{ "addresses": ["10.0.0.1"] }], "ports": [{ "port": 80 }] })
         }
@@ -213,7 +232,7 @@ fn exercise(resource: &Resource, object: &Value, old: &Value) {
     assert_eq!(new, once, "defaults of {} did not settle", resource.kind);
     strategy.prepare_create(&mut new, now);
     let _ = validate_metadata(resource, &new);
-    let _ = (strategy.validate(&new), strategy.validate_create(&new));
+    let _ = (strategy.validate(&new), strategy.validate_create(&new), strategy.warnings(&new));
     let _ =
         (strategy.validate_update(&new, old), validate_metadata_update(&new, old), strategy.wishes_differ(&new, old));
     let _ = (strategy.grace_seconds(&new, Some(-1)), strategy.selectable_fields(&new));
