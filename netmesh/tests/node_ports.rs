@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use http::StatusCode;
-use support::{Cluster, FakeEndpoint, HttpClient, free_port, http1_client, http2_client, summary, text};
+use support::{Cluster, FakeEndpoint, HttpClient, free_port, http1_client, http2_client, pod_address, summary, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -142,6 +142,56 @@ async fn a_port_closes_with_its_service_and_opens_elsewhere() {
 async fn refused(port: u16) -> bool {
     let connected = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await;
     connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
+#[tokio::test]
+async fn a_pod_that_listens_at_a_socket_gets_the_bytes() {
+    let cluster = Cluster::start();
+    let pod = cluster.pod(1);
+    let listener = pod.bind_tcp(pod_address(1)).unwrap().listen(8).unwrap();
+    cluster.api.ready(&[1]);
+    let serving = tokio::spawn(async move {
+        loop {
+            let connection = std::future::poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
+            tokio::spawn(answer_backwards(connection.into()));
+        }
+    });
+
+    let answer = loop {
+        if let Some(answer) = ask_raw(cluster.node_port, b"abc").await {
+            break answer;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(answer, b"cba", "all of it was read before it was answered: each way ends by itself");
+    let large: Vec<u8> = (0..3_000_000_u32).map(|n| n as u8).collect();
+    let answer = ask_raw(cluster.node_port, &large).await.unwrap();
+    assert!(answer.iter().eq(large.iter().rev()));
+    serving.abort();
+    cluster.stop().await;
+}
+
+/// Reads all there is, then writes it from the end.
+async fn answer_backwards(mut stream: carob_net::TcpStream) {
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).await.unwrap();
+    all.reverse();
+    stream.write_all(&all).await.unwrap();
+    stream.shutdown().await.unwrap();
+}
+
+/// Sends `question` and the end, and gives what comes back. `None` while the port is closed, or answers with HTTP because
+/// the netmesh has not heard of the endpoint yet.
+async fn ask_raw(port: u16, question: &[u8]) -> Option<Vec<u8>> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
+    let (mut read, mut write) = stream.split();
+    let mut answer = Vec::new();
+    let send = async {
+        write.write_all(question).await.ok()?;
+        write.shutdown().await.ok()
+    };
+    let (_, read) = tokio::join!(send, read.read_to_end(&mut answer));
+    (read.is_ok() && answer.len() == question.len()).then_some(answer)
 }
 
 #[tokio::test]

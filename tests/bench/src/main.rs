@@ -12,6 +12,7 @@ mod keyvalue;
 mod limits;
 mod measure;
 mod objects;
+mod pod_to_pod;
 mod pods;
 mod reads;
 mod runtime;
@@ -26,7 +27,9 @@ use table::Row;
 type Bench = (&'static str, fn() -> BoxFuture<'static, Result<Vec<Row>>>);
 
 const BENCHES: &[Bench] = &[
-    ("pods", || pods::run().boxed()),
+    ("pods", || pods::run(1_000).boxed()),
+    ("many-pods", || pods::run(10_000).boxed()),
+    ("pod-to-pod", || pod_to_pod::run().boxed()),
     ("store", || creates::store().boxed()),
     ("creates", || creates::api().boxed()),
     ("reads", || reads::run().boxed()),
@@ -39,9 +42,15 @@ const BENCHES: &[Bench] = &[
     ("calls", || calls::run().boxed()),
 ];
 
-#[tokio::main]
-async fn main() -> Result<()> {
+fn main() -> Result<()> {
     let chosen: Vec<String> = std::env::args().skip(1).collect();
+    if chosen == [pod_to_pod::PEER] {
+        return pod_to_pod::peer();
+    }
+    tokio::runtime::Runtime::new()?.block_on(run(&chosen))
+}
+
+async fn run(chosen: &[String]) -> Result<()> {
     let names: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
     if let Some(unknown) = chosen.iter().find(|name| !names.contains(&name.as_str())) {
         bail!("there is no benchmark {unknown}; there are: {}", names.join(", "));

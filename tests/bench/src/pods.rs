@@ -1,8 +1,9 @@
-//! A whole cluster in this process: how long a Deployment takes from none to 1,000 Ready, and what it holds in memory.
+//! A whole cluster in this process: how long a Deployment takes from none to many Ready, what it holds in memory, and that
+//! each Pod answers at its own address.
 //!
 //! It has to run before the other benchmarks: memory that they used once would be used again, and not be seen.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,12 +11,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use carob_apiserver::{ApiServer, Config, Identity};
 use carob_engine::{Engine, EngineConfig};
+use carob_net::{HttpRoute, Network, Networks, Workload};
 use carob_netmesh::{Mesh, MeshConfig};
 use carob_node::images::ImageStore;
 use carob_node::{Node, NodeConfig};
 use carob_reconcile::Informers;
 use carob_store::Redb;
 use futures::future::try_join_all;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Node as NodeObject, Pod};
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
@@ -27,33 +31,42 @@ use tokio_util::sync::CancellationToken;
 use crate::floor::GroupCommit;
 use crate::table::{Row, Target};
 
-const PODS: usize = 1_000;
 const IMAGE: &[u8] = include_bytes!("../../../samples/dist/hello-http.wasm");
 
-pub(crate) async fn run() -> Result<Vec<Row>> {
+/// The address from which the Pods are asked, of a Pod on another node.
+const ASKER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 244, 255, 1));
+
+/// Has so many Pods run, and asks each of them for its name at its own address.
+pub(crate) async fn run(pods: usize) -> Result<Vec<Row>> {
     let dir = tempfile::tempdir()?;
     let bare = resident()?;
     let cluster = Cluster::start(dir.path()).await?;
     let idle = resident()?;
     let begun = Instant::now();
-    cluster.scale(PODS).await?;
-    cluster.ready(PODS).await?;
+    cluster.scale(pods).await?;
+    cluster.ready(pods).await?;
     let took = begun.elapsed();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let full = resident()?;
-    let object = cluster.object().await?;
-    let floor = three_commits_each(dir.path(), &object).await?;
+    let objects = cluster.pods().await?;
+    cluster.each_answers_with_its_name(&objects).await?;
+    let object = serde_json::to_vec(objects.first().context("there are Pods")?)?;
+    let floor = commits(dir.path(), &object, 3 * pods).await?;
+    let [all_ready, idle_cluster, each] = labels(pods);
     Ok(vec![
-        row(
-            "Deployment, 0 to 1,000 Ready",
-            "s",
-            took.as_secs_f64(),
-            "3 group commits for each Pod",
-            floor.as_secs_f64(),
-        ),
-        row("resident, idle cluster", "MiB", idle / MIB, "this process before it", bare / MIB),
-        row("resident, for each idle HTTP Pod", "KiB", (full - idle) / 1024.0 / PODS as f64, "its JSON", kib(&object)),
+        row(all_ready, "s", took.as_secs_f64(), "3 group commits for each Pod", floor.as_secs_f64()),
+        row(idle_cluster, "MiB", idle / MIB, "this process before it", bare / MIB),
+        row(each, "KiB", (full - idle) / 1024.0 / pods as f64, "its JSON", kib(&object)),
     ])
+}
+
+fn labels(pods: usize) -> [&'static str; 3] {
+    match pods {
+        1_000 => {
+            ["Deployment, 0 to 1,000 Ready", "resident, idle cluster", "resident, for each idle HTTP Pod of 1,000"]
+        }
+        _ => ["Deployment, 0 to 10,000 Ready", "resident, idle cluster", "resident, for each idle HTTP Pod of 10,000"],
+    }
 }
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -73,23 +86,26 @@ fn resident() -> Result<f64> {
     Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0)
 }
 
-/// What no implementation can do without: each Pod is created, bound and reported, one after the other.
-async fn three_commits_each(dir: &Path, object: &[u8]) -> Result<Duration> {
+/// What no implementation can do without: each Pod is created, bound and reported. So many commits, as many at a time as a
+/// writer gathers.
+async fn commits(dir: &Path, object: &[u8], count: usize) -> Result<Duration> {
+    const AT_A_TIME: usize = 1_000;
     let log = GroupCommit::open(&dir.join("floor"))?;
     let begun = Instant::now();
-    let pod = async || {
-        for _ in 0..3 {
+    let each = async || {
+        for _ in 0..count / AT_A_TIME {
             log.append(object.to_vec()).await?;
         }
         anyhow::Ok(())
     };
-    try_join_all((0..PODS).map(|_| pod())).await?;
+    try_join_all((0..AT_A_TIME).map(|_| each())).await?;
     Ok(begun.elapsed())
 }
 
 /// The parts as `carob up` wires them, but for sockets. Dropping it ends them.
 struct Cluster {
     admin: Client,
+    mesh: Mesh,
     _parts: JoinSet<()>,
 }
 
@@ -113,10 +129,10 @@ impl Cluster {
         let engine = Engine::new(EngineConfig::new(dir.join("compiled")))?;
         let config = NodeConfig::new("node", dir.join("node"), images, IpAddr::V4(Ipv4Addr::LOCALHOST));
         let mesh = Mesh::new(MeshConfig::default());
-        let endpoints = mesh.endpoints().clone();
-        let node = Node::new(client("system:node:node"), engine, Arc::new(mesh), endpoints, config);
+        let (networks, endpoints) = (Arc::new(mesh.clone()), mesh.endpoints().clone());
+        let node = Node::new(client("system:node:node"), engine, networks, endpoints, config);
         parts.spawn(async move { node.run(stop).await });
-        let cluster = Cluster { admin: client("admin"), _parts: parts };
+        let cluster = Cluster { admin: client("admin"), mesh, _parts: parts };
         cluster.settle().await?;
         Ok(cluster)
     }
@@ -153,9 +169,17 @@ impl Cluster {
         }
     }
 
-    async fn object(&self) -> Result<Vec<u8>> {
-        let pods = self.pods().await?;
-        Ok(serde_json::to_vec(pods.first().context("there are Pods")?)?)
+    /// Asks every Pod at its own address, through the node's network.
+    async fn each_answers_with_its_name(&self, pods: &[Pod]) -> Result<()> {
+        let (namespace, name, addresses) = ("default".into(), "asker".into(), vec![ASKER]);
+        let network = self.mesh.join(Workload { namespace, name, addresses, hosts: vec![] })?;
+        for pod in pods {
+            let name = pod.metadata.name.as_deref().context("a Pod has a name")?;
+            let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()).context("a Pod has an address")?;
+            let text = get(&network, SocketAddr::new(ip.parse()?, 8080)).await?;
+            anyhow::ensure!(text.contains(name), "{name} at {ip} says: {text}");
+        }
+        Ok(())
     }
 
     async fn pods(&self) -> Result<Vec<Pod>> {
@@ -168,9 +192,19 @@ impl Cluster {
     }
 }
 
+async fn get(network: &Arc<dyn Network>, at: SocketAddr) -> Result<String> {
+    let HttpRoute::InProcess(service) = network.http_route(at)? else { anyhow::bail!("{at} is not in this process") };
+    let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+    let request = Request::get(format!("http://{at}/")).body(body)?;
+    let response = service.call(request).await.map_err(|(refused, _)| refused)?;
+    let bytes = response.into_body().collect().await.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
+    Ok(String::from_utf8(bytes.to_vec())?)
+}
+
 fn deployment() -> Result<Deployment> {
     let labels = json!({ "app": "many" });
-    let container = json!({ "name": "web", "image": "hello-http", "imagePullPolicy": "IfNotPresent" });
+    let name = json!({ "name": "POD_NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } });
+    let container = json!({ "name": "web", "image": "hello-http", "imagePullPolicy": "IfNotPresent", "env": [name] });
     Ok(serde_json::from_value(json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "many" },
         "spec": {
