@@ -1,6 +1,6 @@
 //! Chooses the endpoint for one request, and takes it to another when the first is closing.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, sleep};
 
 use crate::backends::Backends;
+use crate::mesh::Frontend;
 
 /// Endpoints that one request is taken to before it pauses.
 const TRIES: usize = 16;
@@ -26,16 +27,18 @@ pub(crate) trait Find: Fn(SocketAddr) -> Option<Arc<dyn HttpService>> + Send + S
 
 impl<F: Fn(SocketAddr) -> Option<Arc<dyn HttpService>> + Send + Sync> Find for F {}
 
-/// Answers `request` by one of `backends`, or says why none of them does. Whoever was chosen first is told to `chosen`.
+/// Answers a request of `client` by an endpoint of `frontend`, or says why none of them does.
 pub(crate) async fn forward(
     find: &impl Find,
-    chosen: &(impl Fn(SocketAddr) + Send + Sync),
-    backends: &Backends,
+    frontend: &Frontend,
+    client: IpAddr,
     request: Request<Body>,
 ) -> Response<Body> {
-    let turned_away = match choose(find, backends) {
+    let backends = &*frontend.backends;
+    let kept = frontend.kept(client).and_then(|address| Some((address, find(address)?)));
+    let turned_away = match kept.or_else(|| choose(find, backends)) {
         Some((address, service)) => {
-            chosen(address);
+            frontend.keep(client, address);
             match call(&*service, request).await {
                 Outcome::Answered(response) => return response,
                 Outcome::TurnedAway(_, request) => request,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backends::Backends;
 use crate::events::Events;
 use crate::listener::{self, Shared};
-use crate::mesh::Mesh;
+use crate::mesh::{Frontend as Opened, Mesh};
 use crate::table::Frontend;
 use crate::target::Target;
 
@@ -40,7 +40,8 @@ impl NodePorts {
         let stop = CancellationToken::new();
         self.open.insert(number, stop.clone());
         let address = SocketAddr::new(self.address, number);
-        let target = Arc::new(Target { mesh: self.mesh.clone(), backends });
+        let opened = Opened::new(backends, frontend.affinity);
+        let target = Arc::new(Target { mesh: self.mesh.clone(), frontend: opened });
         self.tasks.spawn(listener::run(self.shared.clone(), frontend, address, target, stop));
     }
 

@@ -14,7 +14,7 @@ use crate::events::Events;
 use crate::follow::{Follow, Watched};
 use crate::mesh::{Frontend as Opened, Mesh};
 use crate::node_ports::NodePorts;
-use crate::table::{Change, Door, Effect, Table};
+use crate::table::{Change, Door, Effect, ObjectName, ServicePort, Slice, Table};
 
 /// What this node wants of its Services.
 #[derive(Debug, Clone)]
@@ -48,6 +48,7 @@ impl Services {
         let mut slices_seen = Follow::default();
         let mut services_seen = Follow::default();
         let mut table = Table::default();
+        self.take_in(&mut table, self.api().into_iter().collect());
         loop {
             // A port opens only when its endpoints are known: until then "refused" is truer than "none is ready".
             let changes = tokio::select! {
@@ -58,6 +59,16 @@ impl Services {
             self.take_in(&mut table, changes);
         }
         self.node_ports.drain().await;
+    }
+
+    /// The API, where it listens on this host: an endpoint that no slice lists if it is an address of the host's loopback.
+    fn api(&self) -> Option<Change> {
+        let service = ObjectName { namespace: "default".into(), name: "kubernetes".into() };
+        let port = ServicePort { service: service.clone(), port: "https".into() };
+        let ready = [(port, self.mesh.api()?)].into();
+        // No object can have this name.
+        let name = ObjectName { namespace: "default".into(), name: "the API of this process".into() };
+        Some(Change::Slice(Slice { name, owner: Some(service), ready, hosts: Vec::new() }))
     }
 
     fn take_in(&mut self, table: &mut Table, changes: Vec<Change>) {

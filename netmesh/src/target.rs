@@ -3,25 +3,21 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use carob_net::NetworkError;
 use http::Request;
 use tokio::io::copy_bidirectional_with_sizes;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::backends::Backends;
-use crate::mesh::{Mesh, Source};
+use crate::mesh::{Frontend, Mesh, Source};
 use crate::{balance, connection};
 
 /// What is read at once in each direction of a splice.
 const PIECE: usize = 64 * 1024;
-/// Endpoints that a connection is tried at.
-const TRIES: usize = 16;
 
 /// What the connections of one node port need.
 pub(crate) struct Target {
     pub(crate) mesh: Mesh,
-    pub(crate) backends: Arc<Backends>,
+    pub(crate) frontend: Frontend,
 }
 
 impl Target {
@@ -46,26 +42,25 @@ impl Target {
     ) -> http::Response<carob_net::Body> {
         let source = Source::Outside(client.ip());
         let find = |endpoint| self.mesh.shared().http_at(&source, endpoint);
-        balance::forward(&find, &|_| {}, &self.backends, request).await
+        balance::forward(&find, &self.frontend, client.ip(), request).await
     }
 
     /// A connection to the socket of an endpoint, unless one of them answers HTTP in this process.
     fn socket(&self, client: SocketAddr) -> Option<carob_net::TcpStream> {
-        let (first, other) = self.backends.draw_two()?;
+        let (first, other) = self.frontend.backends.draw_two()?;
         let is_http = |endpoint: SocketAddr| self.mesh.endpoints().lookup(endpoint).is_some();
         if is_http(first) || other.is_some_and(is_http) {
             return None;
         }
-        let best = self.mesh.shared().choose(&self.backends);
-        let candidates = best.into_iter().chain(self.backends.draw(TRIES));
-        let connect =
-            |endpoint| self.mesh.connect_inside(client, endpoint).inspect_err(|error| denied(error, endpoint));
-        candidates.into_iter().find_map(|endpoint| connect(endpoint).ok()).map(carob_net::TcpStream::from)
+        self.mesh.shared().choices(&self.frontend, client.ip()).find_map(|endpoint| {
+            let connection = self.mesh.connect_inside(client, endpoint).inspect_err(|error| {
+                tracing::debug!(%error, %endpoint, "an endpoint of a node port took no connection");
+            });
+            let connection = connection.ok()?;
+            self.frontend.keep(client.ip(), endpoint);
+            Some(connection.into())
+        })
     }
-}
-
-fn denied(error: &NetworkError, endpoint: SocketAddr) {
-    tracing::debug!(%error, %endpoint, "an endpoint of a node port took no connection");
 }
 
 /// Carries bytes both ways until both ends have finished. What is under way when the port closes has as long as the

@@ -33,32 +33,35 @@ impl HttpService for Fake {
     }
 }
 
+const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
 /// A Service whose endpoints are fakes; all of them stay registered.
 struct Scene {
     endpoints: HttpEndpoints,
-    backends: Backends,
+    frontend: Frontend,
     registrations: Vec<Registration>,
 }
 
 impl Scene {
     fn new() -> Self {
         let service = ObjectName { namespace: "default".into(), name: "web".into() };
-        let backends = Backends::new(ServicePort { service, port: "http".into() });
-        Self { endpoints: HttpEndpoints::default(), backends, registrations: Vec::new() }
+        let backends = Arc::new(Backends::new(ServicePort { service, port: "http".into() }));
+        let frontend = Frontend::new(backends, None);
+        Self { endpoints: HttpEndpoints::default(), frontend, registrations: Vec::new() }
     }
 
     fn endpoint(&mut self, name: &'static str, load: usize, refusals: Vec<(Refused, bool)>) -> Arc<Fake> {
         let fake = Arc::new(Fake { name, load, refusals: Mutex::new(refusals), calls: AtomicUsize::new(0) });
         let address = ([10, 0, 0, self.registrations.len() as u8], 80).into();
         self.registrations.push(self.endpoints.register(address, fake.clone()).unwrap());
-        self.backends.add(address);
+        self.frontend.backends.add(address);
         fake
     }
 
     async fn ask(&self) -> (StatusCode, String) {
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
         let response =
-            forward(&|address| self.endpoints.lookup(address), &|_| {}, &self.backends, Request::new(body)).await;
+            forward(&|address| self.endpoints.lookup(address), &self.frontend, CLIENT, Request::new(body)).await;
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
@@ -134,7 +137,7 @@ async fn overload_everywhere_is_said_at_once_and_asks_for_a_later_try() {
     scene.endpoint("b", 9, overloaded(9));
     let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
     let response =
-        forward(&|address| scene.endpoints.lookup(address), &|_| {}, &scene.backends, Request::new(body)).await;
+        forward(&|address| scene.endpoints.lookup(address), &scene.frontend, CLIENT, Request::new(body)).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()[header::RETRY_AFTER], "1");
 }

@@ -99,7 +99,7 @@ impl Pod {
 
 impl Shared {
     /// The endpoints to try, in order: where the client was before, or the less loaded of two drawn at random; then others.
-    fn choices(&self, frontend: &Frontend, client: IpAddr) -> impl Iterator<Item = SocketAddr> + use<> {
+    pub(crate) fn choices(&self, frontend: &Frontend, client: IpAddr) -> impl Iterator<Item = SocketAddr> + use<> {
         let backends = frontend.backends.clone();
         let first = frontend.kept(client).or_else(|| self.choose(&backends));
         let others = first.is_some().then(move || backends.draw(TRIES)).into_iter().flatten();

@@ -1,6 +1,6 @@
 //! HTTP services at Pods' addresses: without a connection where it can be, over one where a client makes one.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use carob_net::{
@@ -93,7 +93,7 @@ impl Drop for HttpPort {
 impl Pod {
     /// Where others see what is bound to `local`.
     fn seen_at(&self, local: SocketAddr) -> impl Iterator<Item = SocketAddr> {
-        let means = move |own: &&std::net::IpAddr| {
+        let means = move |own: &&IpAddr| {
             local.ip() == **own || (local.ip().is_unspecified() && own.is_ipv4() == local.is_ipv4())
         };
         self.workload.addresses.iter().filter(means).map(move |ip| SocketAddr::new(*ip, local.port()))
@@ -165,14 +165,8 @@ impl HttpService for Balanced {
         Box::pin(async move {
             let source = Source::Pod(pod.clone());
             let find = |endpoint| pod.shared.http_at(&source, endpoint);
-            let client = pod.workload.addresses.first().copied();
-            if let Some(client) = client
-                && let Some(kept) = frontend.kept(client).and_then(find)
-            {
-                return kept.call(request).await;
-            }
-            let keep = |endpoint| client.into_iter().for_each(|client| frontend.keep(client, endpoint));
-            Ok(balance::forward(&find, &keep, &frontend.backends, request).await)
+            let client = pod.workload.addresses.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            Ok(balance::forward(&find, &frontend, client, request).await)
         })
     }
 

@@ -140,6 +140,11 @@ impl Mesh {
         self.shared.decision.denied()
     }
 
+    /// Where the cluster's API listens on the host.
+    pub(crate) fn api(&self) -> Option<SocketAddr> {
+        self.shared.config.api
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
