@@ -1,7 +1,5 @@
 //! A whole cluster in this process: how long a Deployment takes from none to many Ready, what it holds in memory, and that
 //! each Pod answers at its own address.
-//!
-//! It has to run before the other benchmarks: memory that they used once would be used again, and not be seen.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -11,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use carob_apiserver::{ApiServer, Config, Identity};
 use carob_engine::{Engine, EngineConfig};
-use carob_net::{HttpRoute, Network, Networks, Workload};
+use carob_net::{Buffers, HttpRoute, Network, Networks, TcpStream, Workload};
 use carob_netmesh::{Mesh, MeshConfig};
 use carob_node::images::ImageStore;
 use carob_node::{Node, NodeConfig};
@@ -25,22 +23,68 @@ use k8s_openapi::api::core::v1::{Node as NodeObject, Pod};
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::floor::GroupCommit;
 use crate::table::{Row, Target};
 
-const IMAGE: &[u8] = include_bytes!("../../../samples/dist/hello-http.wasm");
+/// What the Pods are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Guest {
+    /// Answers HTTP with its Pod's name; idle it has no instance.
+    Http,
+    /// Listens at a TCP socket, and is alive while it does.
+    Socket,
+}
+
+impl Guest {
+    fn image(self) -> (&'static str, &'static [u8]) {
+        match self {
+            Guest::Http => ("hello-http", include_bytes!("../../../samples/dist/hello-http.wasm")),
+            Guest::Socket => ("tcp-echo", include_bytes!("../../../samples/dist/tcp-echo.wasm")),
+        }
+    }
+
+    async fn answers(self, network: &Arc<dyn Network>, ip: IpAddr, name: &str) -> Result<()> {
+        match self {
+            Guest::Http => {
+                let text = get(network, SocketAddr::new(ip, 8080)).await?;
+                anyhow::ensure!(text.contains(name), "{name} at {ip} says: {text}");
+            }
+            Guest::Socket => echo(network, SocketAddr::new(ip, 7)).await.with_context(|| format!("{name} at {ip}"))?,
+        }
+        Ok(())
+    }
+
+    fn labels(self, pods: usize) -> [&'static str; 3] {
+        match (self, pods) {
+            (Guest::Socket, _) => [
+                "Deployment, 0 to 1,000 listening at a socket",
+                "resident, idle cluster",
+                "resident, for each Pod that listens",
+            ],
+            (Guest::Http, 1_000) => {
+                ["Deployment, 0 to 1,000 Ready", "resident, idle cluster", "resident, for each idle HTTP Pod of 1,000"]
+            }
+            (Guest::Http, _) => [
+                "Deployment, 0 to 10,000 Ready",
+                "resident, idle cluster",
+                "resident, for each idle HTTP Pod of 10,000",
+            ],
+        }
+    }
+}
 
 /// The address from which the Pods are asked, of a Pod on another node.
 const ASKER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 244, 255, 1));
 
-/// Has so many Pods run, and asks each of them for its name at its own address.
-pub(crate) async fn run(pods: usize) -> Result<Vec<Row>> {
+/// Has so many Pods run, and asks each of them at its own address.
+pub(crate) async fn run(guest: Guest, pods: usize) -> Result<Vec<Row>> {
     let dir = tempfile::tempdir()?;
     let bare = resident()?;
-    let cluster = Cluster::start(dir.path()).await?;
+    let cluster = Cluster::start(dir.path(), guest).await?;
     let idle = resident()?;
     let begun = Instant::now();
     cluster.scale(pods).await?;
@@ -49,24 +93,15 @@ pub(crate) async fn run(pods: usize) -> Result<Vec<Row>> {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let full = resident()?;
     let objects = cluster.pods().await?;
-    cluster.each_answers_with_its_name(&objects).await?;
+    cluster.each_answers(guest, &objects).await?;
     let object = serde_json::to_vec(objects.first().context("there are Pods")?)?;
     let floor = commits(dir.path(), &object, 3 * pods).await?;
-    let [all_ready, idle_cluster, each] = labels(pods);
+    let [all_ready, idle_cluster, each] = guest.labels(pods);
     Ok(vec![
         row(all_ready, "s", took.as_secs_f64(), "3 group commits for each Pod", floor.as_secs_f64()),
         row(idle_cluster, "MiB", idle / MIB, "this process before it", bare / MIB),
         row(each, "KiB", (full - idle) / 1024.0 / pods as f64, "its JSON", kib(&object)),
     ])
-}
-
-fn labels(pods: usize) -> [&'static str; 3] {
-    match pods {
-        1_000 => {
-            ["Deployment, 0 to 1,000 Ready", "resident, idle cluster", "resident, for each idle HTTP Pod of 1,000"]
-        }
-        _ => ["Deployment, 0 to 10,000 Ready", "resident, idle cluster", "resident, for each idle HTTP Pod of 10,000"],
-    }
 }
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -110,7 +145,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    async fn start(dir: &Path) -> Result<Cluster> {
+    async fn start(dir: &Path, guest: Guest) -> Result<Cluster> {
         let store = Redb::open(&dir.join("store.redb"), carob_store::Options::default())?;
         let api = ApiServer::new(Arc::new(store), Config::default()).await?;
         let door = api.clone();
@@ -125,25 +160,28 @@ impl Cluster {
         let config = carob_controllers::Config { ca_pem: String::new() };
         parts.spawn(async move { carob_controllers::run(clients, &informers, config, token).await });
         let images = ImageStore::open(dir.join("images"))?;
-        images.load(IMAGE, "hello-http")?;
+        let (name, image) = guest.image();
+        images.load(image, name)?;
         let engine = Engine::new(EngineConfig::new(dir.join("compiled")))?;
-        let config = NodeConfig::new("node", dir.join("node"), images, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let mut config = NodeConfig::new("node", dir.join("node"), images, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        // A full disk is no matter of this benchmark; under its pressure nothing would be scheduled.
+        config.eviction_hard = "nodefs.available<1%,imagefs.available<1%".parse()?;
         let mesh = Mesh::new(MeshConfig::default());
         let (networks, endpoints) = (Arc::new(mesh.clone()), mesh.endpoints().clone());
         let node = Node::new(client("system:node:node"), engine, networks, endpoints, config);
         parts.spawn(async move { node.run(stop).await });
         let cluster = Cluster { admin: client("admin"), mesh, _parts: parts };
-        cluster.settle().await?;
+        cluster.settle(name).await?;
         Ok(cluster)
     }
 
     /// Waits for the node, then has one Pod run, so that the image is compiled.
-    async fn settle(&self) -> Result<()> {
+    async fn settle(&self, image: &str) -> Result<()> {
         let nodes: Api<NodeObject> = Api::all(self.admin.clone());
         while nodes.get_opt("node").await?.and_then(|node| node.status?.conditions).is_none() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        self.deployments().create(&PostParams::default(), &deployment()?).await?;
+        self.deployments().create(&PostParams::default(), &deployment(image)?).await?;
         self.scale(1).await?;
         self.ready(1).await?;
         self.scale(0).await?;
@@ -169,15 +207,18 @@ impl Cluster {
         }
     }
 
-    /// Asks every Pod at its own address, through the node's network.
-    async fn each_answers_with_its_name(&self, pods: &[Pod]) -> Result<()> {
+    /// Asks every Pod at its own address, through the node's network. A Pod may be Ready before its guest listens.
+    async fn each_answers(&self, guest: Guest, pods: &[Pod]) -> Result<()> {
         let (namespace, name, addresses) = ("default".into(), "asker".into(), vec![ASKER]);
         let network = self.mesh.join(Workload { namespace, name, addresses, hosts: vec![] })?;
         for pod in pods {
             let name = pod.metadata.name.as_deref().context("a Pod has a name")?;
             let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()).context("a Pod has an address")?;
-            let text = get(&network, SocketAddr::new(ip.parse()?, 8080)).await?;
-            anyhow::ensure!(text.contains(name), "{name} at {ip} says: {text}");
+            let patience = Instant::now() + Duration::from_secs(60);
+            while let Err(error) = guest.answers(&network, ip.parse()?, name).await {
+                anyhow::ensure!(Instant::now() < patience, "{error:#}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         }
         Ok(())
     }
@@ -201,10 +242,21 @@ async fn get(network: &Arc<dyn Network>, at: SocketAddr) -> Result<String> {
     Ok(String::from_utf8(bytes.to_vec())?)
 }
 
-fn deployment() -> Result<Deployment> {
+/// Sends some bytes, and gets them back.
+async fn echo(network: &Arc<dyn Network>, at: SocketAddr) -> Result<()> {
+    let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+    let mut stream = TcpStream::from(network.bind_tcp(any)?.connect(at, Buffers::default()).await?);
+    let (text, mut answer) = ([7; 64], [0; 64]);
+    stream.write_all(&text).await?;
+    stream.read_exact(&mut answer).await?;
+    anyhow::ensure!(answer == text, "the echo is another");
+    Ok(stream.shutdown().await?)
+}
+
+fn deployment(image: &str) -> Result<Deployment> {
     let labels = json!({ "app": "many" });
     let name = json!({ "name": "POD_NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } });
-    let container = json!({ "name": "web", "image": "hello-http", "imagePullPolicy": "IfNotPresent", "env": [name] });
+    let container = json!({ "name": "web", "image": image, "imagePullPolicy": "IfNotPresent", "env": [name] });
     Ok(serde_json::from_value(json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "many" },
         "spec": {
