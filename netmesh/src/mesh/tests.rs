@@ -1,5 +1,6 @@
 //! Pods that talk to each other, as their containers see it.
 
+mod policy;
 mod scene;
 mod services;
 mod tcp;

@@ -1,0 +1,101 @@
+//! Every kind of flow passes the decision point: one rule stops them all.
+
+use std::sync::Arc;
+
+use carob_net::{Answer, Body, Flow, HttpService, NetworkError, Protocol, Rule};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Empty};
+
+use super::scene::{address, connect, listen, pod, receive_now, send};
+use crate::backends::Backends;
+use crate::mesh::{Frontend, Mesh, MeshConfig, Source};
+use crate::table::{ObjectName, ServicePort};
+
+/// Closes one port to everybody but the Pod itself.
+struct Closed(u16);
+
+impl Rule for Closed {
+    fn decide(&self, flow: &Flow<'_>) -> Result<(), String> {
+        if flow.port == self.0 { Err(format!("port {} is closed", self.0)) } else { Ok(()) }
+    }
+}
+
+/// Answers nothing.
+struct Silent;
+
+impl HttpService for Silent {
+    fn call(&self, _: Request<Body>) -> Answer {
+        Box::pin(async { Ok(Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync())) })
+    }
+
+    fn load(&self) -> usize {
+        0
+    }
+}
+
+fn mesh() -> Mesh {
+    Mesh::with_rules(MeshConfig::default(), vec![Box::new(Closed(7))])
+}
+
+/// A Service at port 80 in front of one endpoint.
+fn service(mesh: &Mesh, protocol: Protocol, endpoint: &str) {
+    let service = ObjectName { namespace: "default".into(), name: "web".into() };
+    let backends = Arc::new(Backends::new(ServicePort { service, port: "".into() }));
+    backends.add(address(endpoint));
+    mesh.shared().frontends.open(protocol, address("10.96.0.9:80"), Frontend::new(backends, None));
+}
+
+fn denied() -> NetworkError {
+    NetworkError::AccessDenied("port 7 is closed".into())
+}
+
+#[tokio::test]
+async fn connections_to_a_pod_directly_and_through_a_service() {
+    let mesh = mesh();
+    let (server, client) = (pod(&mesh, 2), pod(&mesh, 3));
+    let _listeners = [listen(&server, "0.0.0.0:7"), listen(&server, "0.0.0.0:8")];
+    service(&mesh, Protocol::Tcp, "10.244.0.2:7");
+    for to in ["10.244.0.2:7", "10.96.0.9:80", "192.0.2.1:7"] {
+        assert_eq!(connect(&client, to).await.err(), Some(denied()), "{to}");
+    }
+    assert!(connect(&client, "10.244.0.2:8").await.is_ok());
+    assert_eq!(mesh.denied().tcp, 3);
+}
+
+#[tokio::test]
+async fn datagrams_to_a_pod_directly_and_through_a_service() {
+    let mesh = mesh();
+    let (server, client) = (pod(&mesh, 2), pod(&mesh, 3));
+    let far = server.bind_udp(address("0.0.0.0:7")).unwrap();
+    service(&mesh, Protocol::Udp, "10.244.0.2:7");
+    let near = client.bind_udp(address("0.0.0.0:0")).unwrap();
+    for to in ["10.244.0.2:7", "10.96.0.9:80", "192.0.2.1:7"] {
+        assert_eq!(send(&*near, "x", to).await, Err(denied()), "{to}");
+    }
+    assert!(receive_now(&*far).is_none());
+    assert_eq!(mesh.denied().udp, 3);
+}
+
+#[tokio::test]
+async fn requests_of_http_without_a_connection() {
+    let mesh = mesh();
+    let (server, client) = (pod(&mesh, 2), pod(&mesh, 3));
+    let _bound = server.serve_http(address("0.0.0.0:7"), Arc::new(Silent)).unwrap();
+    service(&mesh, Protocol::Tcp, "10.244.0.2:7");
+    assert_eq!(client.http_route(address("10.244.0.2:7")).err(), Some(denied()));
+    let in_process = matches!(client.http_route(address("10.96.0.9:80")), Ok(carob_net::HttpRoute::InProcess(_)));
+    assert!(!in_process, "no endpoint of the Service may be asked");
+    assert_eq!(connect(&client, "10.96.0.9:80").await.err(), Some(denied()));
+}
+
+#[tokio::test]
+async fn clients_that_come_in_by_a_port_of_the_host() {
+    let mesh = mesh();
+    let server = pod(&mesh, 2);
+    let listener = listen(&server, "0.0.0.0:7");
+    let client = address("192.0.2.9:4000");
+    assert_eq!(mesh.connect_inside(client, address("10.244.0.2:7")).err(), Some(denied()));
+    drop(listener);
+    let _bound = server.serve_http(address("0.0.0.0:7"), Arc::new(Silent)).unwrap();
+    assert!(mesh.shared().http_at(&Source::Outside(client.ip()), address("10.244.0.2:7")).is_none());
+}
