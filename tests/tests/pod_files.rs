@@ -244,6 +244,27 @@ fn a_pod_that_stores_too_much_is_evicted_and_never_has_more_than_its_limit() {
 }
 
 #[test]
+fn all_that_a_pod_stores_is_held_to_its_limits() {
+    let kubectl = cluster().namespace("storage-limits");
+    let limited = |args: &str| {
+        let pod = prober(&[("a", args, "[{name: data, mountPath: /data}]")], "[{name: data, emptyDir: {}}]");
+        pod.replace("volumeMounts:", "resources: {limits: {ephemeral-storage: 1Mi}}, volumeMounts:")
+    };
+    kubectl.apply(&limited("[fill, /data]"));
+    phase(&kubectl, "p", "Failed");
+    let message = "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi.";
+    assert_eq!(kubectl.field(&["pod", "p"], "{.status.reason}"), "Evicted");
+    assert_eq!(kubectl.field(&["pod", "p"], "{.status.message}").trim_end(), message);
+    kubectl.run(&["delete", "pod", "p", "--now"]);
+
+    let chatty = limited("[]").replace("samples/file-prober:1", "samples/counter:1");
+    kubectl.apply(&chatty.replace("args: []", "args: ['--count', '10000000', '--period-ms', '0']"));
+    phase(&kubectl, "p", "Failed");
+    let message = "Container a exceeded its local ephemeral storage limit \"1Mi\".";
+    assert_eq!(kubectl.field(&["pod", "p"], "{.status.message}").trim_end(), message);
+}
+
+#[test]
 fn a_host_path_is_what_its_type_says_and_may_be_a_file() {
     let kubectl = cluster().namespace("host");
     let dir = tempfile::tempdir().unwrap();

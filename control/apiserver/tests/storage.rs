@@ -3,6 +3,7 @@
 
 mod support;
 
+use carob_apiserver::Config;
 use serde_json::{Value, json};
 use support::{PODS, Server, pod};
 
@@ -79,4 +80,31 @@ async fn a_pod_runs_as_an_account_that_exists() {
         server.post("/api/v1/namespaces/new/serviceaccounts", &account)
     );
     made.expect(201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_gets_its_accounts_token_unless_one_of_them_says_no() {
+    let server = Server::with(Config { mount_tokens: true, ..Config::default() }).await;
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    let silent = json!({ "metadata": { "name": "quiet" }, "automountServiceAccountToken": false });
+    server.post(accounts, &silent).await.expect(201);
+    for (name, account, own, mounted) in [
+        ("a", "default", Value::Null, true),
+        ("b", "default", json!(false), false),
+        ("c", "quiet", Value::Null, false),
+        ("d", "quiet", json!(true), true),
+    ] {
+        let mut pod = pod(name);
+        pod["spec"]["serviceAccountName"] = json!(account);
+        pod["spec"]["automountServiceAccountToken"] = own;
+        let made = server.post(PODS, &pod).await.expect(201).body;
+        let mounts = &made["spec"]["containers"][0]["volumeMounts"];
+        let volume = made["spec"]["volumes"][0]["name"].as_str().unwrap_or_default();
+        assert_eq!(volume.starts_with("kube-api-access-"), mounted, "{name}: {made}");
+        assert_eq!(
+            mounts[0]["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount",
+            mounted,
+            "{name}: {made}"
+        );
+    }
 }

@@ -160,7 +160,7 @@ impl Node {
         let facts = facts(&self.config, &self.machine, &self.context.allocatable);
         let (evictor, pressure) = (self.evictor(), self.pressure.subscribe());
         provide_tools(images.clone()).await;
-        self.sweep_roots().await;
+        self.sweep().await;
         let parts = async {
             tokio::join!(
                 pods::run(self.context.clone()),
@@ -219,10 +219,11 @@ impl Node {
         }
     }
 
-    /// Removes what containers of another process saw at `/`.
-    async fn sweep_roots(&self) {
+    /// Removes what another process has left: what its containers saw at `/`, and memory of nodes that are gone.
+    async fn sweep(&self) {
         let context = self.context.clone();
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || context.roots.sweep()).await {
+        let sweep = move || context.roots.sweep().and(context.memory.remove_forsaken());
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(sweep).await {
             tracing::warn!(%error, "files of containers that are gone could not be removed");
         }
     }

@@ -65,6 +65,11 @@ async fn a_volume_outlives_containers_and_the_node_but_not_the_pod() {
     let pod = cluster.running("p").await;
     let file = folder(&cluster, &pod).join("file");
     fs::write(&file, "kept").unwrap();
+    let (_, summary) = cluster.kubelet("/stats/summary").await;
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    let volume = &summary["pods"][0]["volume"][0];
+    assert_eq!((&volume["name"], &volume["inodesUsed"]), (&json!("v"), &json!(1)));
+    assert!(volume["usedBytes"].as_u64().unwrap() >= 512, "{volume}");
     cluster.container("a", 0).await.exit(1);
     cluster.container("a", 1).await;
     assert!(file.exists());
