@@ -65,6 +65,38 @@ fn top_shows_what_pods_containers_and_nodes_use() {
     assert!(rows(&nodes)[0][2].ends_with('%') && rows(&nodes)[0][4].ends_with('%'), "{nodes}");
 }
 
+/// The container of a Pod in its node's `/stats/summary`.
+fn in_summary(kubectl: &Kubectl, pod: &str) -> Option<Value> {
+    let node = kubectl.field(&["pod", pod], "{.spec.nodeName}");
+    let raw = kubectl.run(&["get", "--raw", &format!("/api/v1/nodes/{node}/proxy/stats/summary")]);
+    let summary: Value = serde_json::from_str(&raw).expect("it is JSON");
+    let of_pod = summary["pods"].as_array()?.iter().find(|one| one["podRef"]["name"] == pod)?.clone();
+    Some(of_pod["containers"][0].clone()).filter(|container| container["cpu"]["usageNanoCores"].is_u64())
+}
+
+#[test]
+fn a_throttled_container_never_uses_more_than_its_limit() {
+    let kubectl = Cluster::shared().namespace("throttled");
+    kubectl.apply(&pod("spinner", &["spin"], "{limits: {cpu: 100m, memory: 32Mi}}"));
+    running(&kubectl, "spinner");
+    let first = eventually_some("the node has looked twice", || in_summary(&kubectl, "spinner"));
+    let used = |container: &Value| container["cpu"]["usageCoreNanoSeconds"].as_u64().expect("a number of nanoseconds");
+    let at = |container: &Value| container["cpu"]["time"].as_str().expect("a time").to_owned();
+    let later = eventually_some("the node has looked again", || {
+        in_summary(&kubectl, "spinner").filter(|later| at(later) != at(&first))
+    });
+    // Metered time over the window that the node itself names: a loaded machine only makes it less.
+    let window = later["cpu"]["windowSeconds"].as_f64().expect("a window");
+    let allowed = window * 0.1 * 1.05 * 1e9;
+    assert!(used(&later) > used(&first), "{later}");
+    assert!(later["cpu"]["usageNanoCores"].as_f64().expect("a rate") * window <= allowed + 2e6, "{later}");
+    assert_eq!(later["userDefinedMetrics"][0]["name"], "http_requests");
+    let node = kubectl.field(&["pod", "spinner"], "{.spec.nodeName}");
+    let metrics = kubectl.run(&["get", "--raw", &format!("/api/v1/nodes/{node}/proxy/metrics/resource")]);
+    let line = r#"container_cpu_usage_seconds_total{container="misbehave",namespace="throttled",pod="spinner"}"#;
+    assert!(metrics.lines().any(|found| found.starts_with(line)), "{metrics}");
+}
+
 #[test]
 fn metrics_are_objects_like_others() {
     let kubectl = Cluster::shared().namespace("metrics");

@@ -2,6 +2,7 @@
 
 mod connect;
 mod log;
+mod proxy;
 mod relay;
 
 use std::{future::Future, time::Duration};
@@ -18,6 +19,7 @@ use crate::{status::Status, verbs::Call};
 
 pub(crate) use connect::connect;
 pub(crate) use log::log;
+pub(crate) use proxy::proxy;
 pub(crate) use relay::Relays;
 
 /// What a node may say about a failure.

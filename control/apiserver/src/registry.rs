@@ -90,6 +90,7 @@ pub(crate) fn subresource_name(subresource: &Subresource) -> &'static str {
         Subresource::Eviction => "eviction",
         Subresource::EphemeralContainers => "ephemeralcontainers",
         Subresource::Log => "log",
+        Subresource::Proxy => "proxy",
         Subresource::Exec => "exec",
         Subresource::Attach => "attach",
         Subresource::PortForward => "portforward",

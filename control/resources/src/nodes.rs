@@ -23,7 +23,7 @@ pub(crate) const NODES: Resource = Resource {
     short_names: &["no"],
     categories: &[],
     scope: Scope::Cluster,
-    subresources: &[Subresource::Status],
+    subresources: &[Subresource::Status, Subresource::Proxy],
     storage: "nodes",
     strategy: &Nodes,
 };

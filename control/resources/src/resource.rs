@@ -33,6 +33,8 @@ pub enum Subresource {
     EphemeralContainers,
     /// `/log` of a Pod.
     Log,
+    /// `/proxy` of a Node: what follows is asked of the kubelet.
+    Proxy,
     /// `/exec` of a Pod: a connection to a program run in a container.
     Exec,
     /// `/attach` of a Pod: a connection to a container's own program.

@@ -123,7 +123,7 @@ fn subresource_verbs(subresource: &Subresource) -> &'static [&'static str] {
         }
         Subresource::Finalize => &["update"],
         Subresource::Binding | Subresource::Eviction | Subresource::Token => &["create"],
-        Subresource::Log => &["get"],
+        Subresource::Log | Subresource::Proxy => &["get"],
         Subresource::Exec | Subresource::Attach | Subresource::PortForward => &["create", "get"],
     }
 }
@@ -133,6 +133,7 @@ fn subresource_kind(resource: &Resource, subresource: &Subresource) -> (&'static
     match subresource {
         Subresource::Scale { .. } => ("autoscaling", "v1", "Scale"),
         Subresource::Binding => ("", "v1", "Binding"),
+        Subresource::Proxy => ("", "v1", "NodeProxyOptions"),
         Subresource::Eviction => ("policy", "v1", "Eviction"),
         Subresource::Exec => ("", "v1", "PodExecOptions"),
         Subresource::Attach => ("", "v1", "PodAttachOptions"),

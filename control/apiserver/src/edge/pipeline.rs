@@ -106,7 +106,7 @@ async fn objects(
 
 /// Whether what is answered is no object: the client's `Accept` does not speak of it.
 fn is_raw(address: &Address) -> bool {
-    address.subresource == "log" || is_connection(address)
+    matches!(&*address.subresource, "log" | "proxy") || is_connection(address)
 }
 
 /// Whether it becomes a connection into a Pod.

@@ -47,7 +47,7 @@ fn check_options(call: &Call) -> Result<(), Status> {
     Ok(())
 }
 
-fn streamed(Answer { response, driver }: Answer) -> Response {
+pub(super) fn streamed(Answer { response, driver }: Answer) -> Response {
     let (parts, body) = response.into_parts();
     // The connection lives as long as the body that is read from it.
     let held = body.into_data_stream().map(move |piece| {

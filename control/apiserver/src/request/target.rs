@@ -69,6 +69,8 @@ pub(crate) struct Address {
     pub(crate) resource: String,
     pub(crate) name: String,
     pub(crate) subresource: String,
+    /// What follows a subresource that leads elsewhere, with a slash in front.
+    pub(crate) rest: String,
 }
 
 impl Target {
@@ -128,6 +130,7 @@ fn address(group: &str, version: &str, rest: &[&str]) -> Target {
             resource: resource.to_owned(),
             name: name.to_owned(),
             subresource: subresource.to_owned(),
+            rest: String::new(),
         })
     };
     match rest {
@@ -139,7 +142,15 @@ fn address(group: &str, version: &str, rest: &[&str]) -> Target {
         [resource] => at("", resource, "", ""),
         [resource, name] => at("", resource, name, ""),
         [resource, name, sub] => at("", resource, name, sub),
+        ["nodes", name, "proxy", path @ ..] => leading_on(at("", "nodes", name, "proxy"), path),
         _ => Target::Unknown,
+    }
+}
+
+fn leading_on(target: Target, path: &[&str]) -> Target {
+    match target {
+        Target::Resource(address) => Target::Resource(Address { rest: format!("/{}", path.join("/")), ..address }),
+        other => other,
     }
 }
 
@@ -190,6 +201,16 @@ mod tests {
             let expected = [group, version, namespace, name_of, name, sub].map(str::to_owned);
             assert_eq!(<[String; 6]>::from(resource(path)), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn a_nodes_proxy_leads_on() {
+        let Target::Resource(address) = Target::parse("/api/v1/nodes/n/proxy/stats/summary") else {
+            panic!("no resource")
+        };
+        assert_eq!((address.name.as_str(), address.subresource.as_str()), ("n", "proxy"));
+        assert_eq!(address.rest, "/stats/summary");
+        assert_eq!(Target::parse("/api/v1/pods/p/proxy/stats/summary"), Target::Unknown);
     }
 
     #[test]

@@ -74,6 +74,7 @@ pub(crate) async fn answer(call: Call, body: Body, upgrade: Option<OnUpgrade>) -
         (Subresource::Binding, "create") => binding::create(&call, body).await,
         (Subresource::Eviction, "create") => eviction::create(&call, body).await,
         (Subresource::Log, "get") => kubelet::log(&call).await,
+        (Subresource::Proxy, "get") => kubelet::proxy(&call).await,
         (Subresource::Exec | Subresource::Attach | Subresource::PortForward, "get" | "create") => {
             kubelet::connect(&call, subresource, upgrade).await
         }
@@ -122,6 +123,7 @@ impl Call {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             subresource: String::new(),
+            rest: String::new(),
         };
         let (api, query, headers) = (self.api.clone(), self.query.clone(), self.headers.clone());
         Self { api, served, address, verb, query, headers, form: self.form, identity: self.identity.clone() }

@@ -9,7 +9,7 @@ use super::ranking::{Candidate, first};
 use super::thresholds::{Condition, Shortage, Thresholds};
 use super::words::{self, Share};
 use crate::machine::MachineUse;
-use crate::pods::{ContainerBrief, Context, Doom, PodView};
+use crate::pods::{ContainerBrief, Context, Doom, PodExt, PodView};
 use crate::volumes::Stored;
 
 /// Between two looks, as the kubelet's.
@@ -39,7 +39,9 @@ impl Evictor {
             let shortages = self.look();
             // No guest is a process. Memory comes first: nothing goes on without.
             let shortage = shortages.iter().find(|shortage| shortage.signal.condition() != Condition::Pid);
-            if let Some(shortage) = shortage {
+            if let Some(shortage) = shortage
+                && !self.reclaim(shortage).await
+            {
                 self.evict(shortage).await;
             }
             tokio::time::sleep(if shortage.is_some() { HURRY } else { PERIOD }).await;
@@ -52,6 +54,28 @@ impl Evictor {
         let pressure = self.hysteresis.look(&shortages, self.context.clock.now());
         self.pressure.send_if_modified(|before| std::mem::replace(before, pressure) != pressure);
         shortages
+    }
+
+    /// Removes what nobody needs: on a full disk, what runs that have ended have printed. Whether there was anything.
+    ///
+    /// Images stay. There is no registry yet from which they would come back.
+    async fn reclaim(&self, shortage: &Shortage) -> bool {
+        if shortage.signal.condition() != Condition::Disk {
+            return false;
+        }
+        let context = self.context.clone();
+        let removed = tokio::task::spawn_blocking(move || {
+            let mut removed = false;
+            for view in context.table.all() {
+                let pod = view.pod.reference();
+                for (brief, run) in view.containers.iter().filter_map(|brief| Some((brief, brief.previous?))) {
+                    removed |= context.dirs.has_log(&pod, &brief.name, run)
+                        && context.dirs.remove_log(&pod, &brief.name, run).is_ok();
+                }
+            }
+            removed
+        });
+        removed.await.unwrap_or(false)
     }
 
     /// Ends the Pod that has to go first, and waits until nothing of it runs.

@@ -48,6 +48,11 @@ impl PodDirs {
         self.logs(pod, container).join(format!("{restart}.log"))
     }
 
+    /// Whether a container's n-th restart has left a log.
+    pub(crate) fn has_log(&self, pod: &PodRef, container: &str, restart: i32) -> bool {
+        !files(&self.log(pod, container, restart)).is_empty()
+    }
+
     /// Removes the log of a container's n-th restart: one run before the newest is kept, as a kubelet does.
     pub(crate) fn remove_log(&self, pod: &PodRef, container: &str, restart: i32) -> io::Result<()> {
         files(&self.log(pod, container, restart)).iter().try_for_each(fs::remove_file)
