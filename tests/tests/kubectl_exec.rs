@@ -280,3 +280,20 @@ fn a_port_that_nobody_listens_on_is_told() {
     let _ = child.kill();
     let _ = child.wait();
 }
+
+#[test]
+fn the_tools_see_the_pods_network() {
+    let kubectl = Cluster::shared().namespace("network");
+    kubectl.apply(&manifests::deployment("web", 1));
+    kubectl.apply(&manifests::node_port("web"));
+    kubectl.run(&["rollout", "status", "deployment/web", "--timeout=120s"]);
+    let tool = |command: &[&str]| kubectl.attempt(&[&["exec", "deploy/web", "--"], command].concat());
+    let fetched = tool(&["wget", "-qO-", "http://127.0.0.1:8080/"]);
+    assert_eq!((fetched.code, fetched.stdout.as_str()), (0, "Hello, world!\n"), "{}", fetched.stderr);
+    eventually("the Service answers", || tool(&["wget", "-qO-", "http://web/"]).stdout == "Hello, world!\n");
+    assert_eq!(tool(&["nc", "-z", "localhost", "8080"]).code, 0);
+    let closed = tool(&["nc", "-z", "127.0.0.1", "9"]);
+    assert!(closed.code == 1 && closed.stderr.contains("connection refused"), "{closed:?}");
+    let cluster_ip = kubectl.field(&["service", "web"], "{.spec.clusterIP}");
+    assert!(tool(&["nslookup", "web"]).stdout.contains(&cluster_ip));
+}

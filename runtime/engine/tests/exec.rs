@@ -107,3 +107,47 @@ async fn a_server_is_no_program() {
     let (container, _) = setup.start(&server, &[], Limits::default());
     assert!(matches!(exec(&container, &server, &[]), Err(ExecError::NotACommand)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_at_once_are_held_to_the_limit() {
+    let setup = setup_with(|config| config.execs = 8);
+    let spin = setup.wat(&command(16, SPIN)).await;
+    let server = setup.sample("hello-http").await;
+    let (container, _) = setup.start(&server, &[], Limits::default());
+    let asked: Vec<_> = (0..100).map(|_| exec(&container, &spin, &[])).collect();
+    assert_eq!(asked.iter().filter(|asked| asked.is_ok()).count(), 8);
+    assert!(
+        asked.iter().flat_map(|asked| asked.as_ref().err()).all(|error| matches!(error, ExecError::TooMany { .. }))
+    );
+    while container.usage().memory_bytes < 8 * MIB {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(container.usage().memory_bytes, 8 * MIB);
+    drop(asked);
+    while container.usage().memory_bytes > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_reads_its_own_input_and_knows_a_terminal() {
+    let setup = setup();
+    let tools = setup.sample("tools").await;
+    let server = setup.sample("hello-http").await;
+    let (container, _) = setup.start(&server, &[], Limits::default());
+    let (input, output) = (Input::open(), Arc::new(Printed::default()));
+    let counting = ExecConfig { input: input.clone(), ..config(&output, &["wc", "-c"]) };
+    let running = container.exec(&tools, counting).unwrap();
+    for _ in 0..64 {
+        input.write(vec![b'x'; 32 * 1024].into()).await.unwrap();
+    }
+    input.close();
+    assert_eq!(exited(&running).await.code, 0);
+    assert_eq!(output.text(), "2097152\n");
+    for (terminal, code, text) in [(true, 0, "/dev/tty\n"), (false, 1, "not a tty\n")] {
+        let output = Arc::new(Printed::default());
+        let asking = ExecConfig { terminal, ..config(&output, &["tty"]) };
+        assert_eq!(exited(&container.exec(&tools, asking).unwrap()).await.code, code);
+        assert_eq!(output.text(), text);
+    }
+}
