@@ -130,8 +130,7 @@ async fn start(options: &UpOptions, data: &DataDir, parts: &mut Parts) -> anyhow
     if let Some(thresholds) = &options.eviction_hard {
         config.eviction_hard = thresholds.clone();
     }
-    let (networks, endpoints) = (Arc::new(mesh.clone()), mesh.endpoints().clone());
-    let node = Node::new(client(identity.clone()), engine, networks, endpoints, config);
+    let node = Node::new(client(identity.clone()), engine, Arc::new(mesh.clone()), config);
     dialer.serve(node.kubelet_api());
     parts.start("node", |stop| async move { node.run(stop).await });
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use carob_engine::Engine;
-use carob_net::{HttpEndpoints, Networks};
+use carob_net::Networks;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::Client;
 use parking_lot::Mutex;
@@ -24,7 +24,7 @@ use crate::keyvalue::Buckets;
 use crate::local_path;
 use crate::logs::{LogHub, PodDirs};
 use crate::machine::Machine;
-use crate::pods::{self, Context, EventWriter, PodTable, Recorder};
+use crate::pods::{self, Context, EventWriter, Links, PodTable, Recorder, ServiceWatch};
 use crate::registration::{NodeFacts, allocatable, keep_lease, keep_node};
 use crate::runtime::{Runtime, WasmRuntime};
 use crate::stats::{self, Samples};
@@ -91,28 +91,21 @@ pub struct Node {
     samples: Samples,
     pressure: watch::Sender<Pressure>,
     events: Mutex<Option<EventWriter>>,
+    services: Mutex<Option<ServiceWatch>>,
     image_news: watch::Sender<()>,
     sessions: Sessions,
 }
 
 impl Node {
-    /// A node that runs its containers on `engine`, joins its Pods to `networks`, and makes those that serve HTTP reachable
-    /// through `endpoints`.
-    pub fn new(
-        client: Client,
-        engine: Engine,
-        networks: Arc<dyn Networks>,
-        endpoints: HttpEndpoints,
-        config: NodeConfig,
-    ) -> Node {
-        Node::with(client, Arc::new(WasmRuntime::new(engine)), networks, endpoints, config, Clock::Wall)
+    /// A node that runs its containers on `engine` and joins its Pods to `networks`.
+    pub fn new(client: Client, engine: Engine, networks: Arc<dyn Networks>, config: NodeConfig) -> Node {
+        Node::with(client, Arc::new(WasmRuntime::new(engine)), networks, config, Clock::Wall)
     }
 
     pub(crate) fn with(
         client: Client,
         runtime: Arc<dyn Runtime>,
         networks: Arc<dyn Networks>,
-        endpoints: HttpEndpoints,
         config: NodeConfig,
         clock: Clock,
     ) -> Node {
@@ -120,6 +113,7 @@ impl Node {
         let allocatable = allocatable(&machine, &config.eviction_hard, config.max_pods);
         let labels = facts(&config, &machine, &allocatable).all_labels();
         let (recorder, events) = Recorder::new(client.clone(), config.name.clone());
+        let (links, services) = Links::new(client.clone());
         let (news_sender, image_news) = watch::channel(());
         let (pressure, pressed) = watch::channel(Pressure::default());
         let context = Context {
@@ -132,10 +126,10 @@ impl Node {
             runtime,
             images: config.images.clone(),
             image_news,
-            endpoints,
             networks,
             ips: PodIps::new(config.pod_cidr),
             recorder,
+            links,
             clock,
             logs: LogHub::default(),
             dirs: PodDirs::new(config.data_dir.join("pods")),
@@ -145,17 +139,17 @@ impl Node {
             pressure: pressed,
             allocatable,
         };
-        let events = Mutex::new(Some(events));
+        let (events, services) = (Mutex::new(Some(events)), Mutex::new(Some(services)));
         let samples = Samples::default();
         let (context, sessions) = (Arc::new(context), Sessions::default());
-        Node { context, config, machine, samples, pressure, events, image_news: news_sender, sessions }
+        Node { context, config, machine, samples, pressure, events, services, image_news: news_sender, sessions }
     }
 
     /// Runs the node until `shutdown`, or until the future is dropped; then every container of it has ended.
     ///
     /// It is to be called once.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let events = self.events.lock().take();
+        let (events, services) = (self.events.lock().take(), self.services.lock().take());
         let images = self.context.images.clone();
         let facts = facts(&self.config, &self.machine, &self.context.allocatable);
         let (evictor, pressure) = (self.evictor(), self.pressure.subscribe());
@@ -184,6 +178,11 @@ impl Node {
                 async {
                     if let Some(events) = events {
                         events.run().await;
+                    }
+                },
+                async {
+                    if let Some(services) = services {
+                        services.run().await;
                     }
                 },
             )

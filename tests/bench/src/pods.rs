@@ -167,8 +167,7 @@ impl Cluster {
         // A full disk is no matter of this benchmark; under its pressure nothing would be scheduled.
         config.eviction_hard = "nodefs.available<1%,imagefs.available<1%".parse()?;
         let mesh = Mesh::new(MeshConfig::default());
-        let (networks, endpoints) = (Arc::new(mesh.clone()), mesh.endpoints().clone());
-        let node = Node::new(client("system:node:node"), engine, networks, endpoints, config);
+        let node = Node::new(client("system:node:node"), engine, Arc::new(mesh.clone()), config);
         parts.spawn(async move { node.run(stop).await });
         let cluster = Cluster { admin: client("admin"), mesh, _parts: parts };
         cluster.settle(name).await?;

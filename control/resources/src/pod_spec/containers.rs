@@ -117,7 +117,10 @@ fn check_restart_policy(container: &Value, path: &Path, found: &mut Causes) {
         let policy = text(container, "/restartPolicy");
         found.one_of(&path.child("restartPolicy"), policy, &["Always", "Never", "OnFailure"]);
     } else if !rules.is_empty() {
-        found.push(Cause::required(&path.child("restartPolicy"), "must be set when restartPolicyRules are"));
+        found.push(Cause::required(
+            &path.child("restartPolicy"),
+            "must specify restartPolicy when restart rules are used",
+        ));
     }
     let path = path.child("restartPolicyRules");
     if rules.len() > MOST_RULES {

@@ -306,7 +306,7 @@ mod tests {
                 "/spec/containers/0/restartPolicyRules",
                 json!([{ "action": "Restart", "exitCodes": { "operator": "In", "values": [1] } }]),
                 "spec.containers[0].restartPolicy",
-                "Required value: must be set when restartPolicyRules are",
+                "Required value: must specify restartPolicy when restart rules are used",
             ),
             (
                 "/spec/containers/0/env",

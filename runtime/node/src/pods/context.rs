@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use carob_net::{HttpEndpoints, Networks};
+use carob_net::Networks;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::Client;
 use tokio::sync::watch;
 
 use super::events::Recorder;
+use super::links::Links;
 use super::table::PodTable;
 use crate::clock::Clock;
 use crate::eviction::Pressure;
@@ -27,11 +28,11 @@ pub(crate) struct Context {
     pub(crate) images: ImageStore,
     /// Changes when an image was loaded.
     pub(crate) image_news: watch::Receiver<()>,
-    pub(crate) endpoints: HttpEndpoints,
     /// Each Pod is joined to it as soon as it has an address.
     pub(crate) networks: Arc<dyn Networks>,
     pub(crate) ips: PodIps,
     pub(crate) recorder: Recorder,
+    pub(crate) links: Links,
     pub(crate) clock: Clock,
     pub(crate) logs: LogHub,
     pub(crate) dirs: PodDirs,

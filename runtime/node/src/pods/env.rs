@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::{Container, EnvVarSource, Pod, ResourceFieldSelector};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
+use super::hostname::Hostname;
 use super::sources::{SourceRef, Sources};
 use super::spec::PodExt;
 use crate::quantity;
@@ -16,6 +17,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) pod_ip: IpAddr,
     pub(crate) host_ip: IpAddr,
     pub(crate) sources: &'a Sources,
+    /// The variables of Services.
+    pub(crate) links: &'a [(String, String)],
     /// What the node can give, for `resourceFieldRef` where the container has no limit: by resource.
     pub(crate) allocatable: &'a dyn Fn(&str) -> Option<Quantity>,
 }
@@ -23,7 +26,10 @@ pub(crate) struct Facts<'a> {
 /// The environment, in order; the error is the message of a CreateContainerConfigError.
 pub(crate) fn environment(pod: &Pod, container: &Container, facts: &Facts) -> Result<Vec<(String, String)>, String> {
     let mut env = Environment::default();
-    env.set("HOSTNAME", hostname(pod));
+    env.set("HOSTNAME", Hostname::of(pod).own()?.to_owned());
+    for (name, value) in facts.links {
+        env.set(name, value.clone());
+    }
     for from in container.env_from.iter().flatten() {
         let prefix = from.prefix.as_deref().unwrap_or("");
         if let Some(map) = &from.config_map_ref {
@@ -54,10 +60,6 @@ pub(crate) fn arguments(container: &Container, env: &[(String, String)]) -> Vec<
     let name = command.is_empty().then(|| container.name.clone());
     let rest = command.iter().chain(container.args.iter().flatten()).map(|arg| env.expand(arg));
     name.into_iter().chain(rest).collect()
-}
-
-fn hostname(pod: &Pod) -> String {
-    pod.spec().and_then(|spec| spec.hostname.clone()).unwrap_or_else(|| pod.reference().name)
 }
 
 #[derive(Default)]
@@ -262,9 +264,10 @@ mod tests {
             pod_ip: "10.244.0.2".parse().unwrap(),
             host_ip: "127.0.0.1".parse().unwrap(),
             sources: &sources,
+            links: &[("DB_PORT".to_owned(), "tcp://10.0.0.1:1".to_owned())],
             allocatable: &|name| (name == "cpu").then(|| Quantity("2".into())),
         };
-        environment(&pod, &pod.containers().next().unwrap(), &facts).map(|env| env[1..].to_vec())
+        environment(&pod, &pod.containers().next().unwrap(), &facts).map(|env| env[2..].to_vec())
     }
 
     #[test]
@@ -311,11 +314,15 @@ mod tests {
             "env": [
                 {"name": "k", "value": "own"},
                 {"name": "A", "value": "$(k)-$(P_k)-$(NO)-$$(k)-$"},
+                {"name": "B", "value": "$(DB_PORT)"},
             ]
         }))
         .unwrap();
         let pairs: Vec<_> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(pairs, [("P_k", "from-cm"), ("k", "own"), ("A", "own-from-cm-$(NO)-$(k)-$")]);
+        assert_eq!(
+            pairs,
+            [("P_k", "from-cm"), ("k", "own"), ("A", "own-from-cm-$(NO)-$(k)-$"), ("B", "tcp://10.0.0.1:1")]
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{Container, LifecycleHandler};
 
 use super::probe;
 use super::reach::Reach;
+use crate::runtime::Exit;
 
 /// The moments that have a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,9 @@ pub(crate) async fn run(reach: &Reach, handler: &LifecycleHandler) -> Result<(),
 }
 
 async fn handle(reach: &Reach, handler: &LifecycleHandler) -> Result<(), String> {
+    if let Some(exec) = &handler.exec {
+        return exec_hook(reach, exec.command.as_deref().unwrap_or_default()).await;
+    }
     if let Some(get) = &handler.http_get {
         return probe::http_status(reach, get).await.map(drop);
     }
@@ -42,4 +46,11 @@ async fn handle(reach: &Reach, handler: &LifecycleHandler) -> Result<(), String>
         return Ok(());
     }
     Err("invalid handler: a hook can be exec, httpGet or sleep".to_owned())
+}
+
+async fn exec_hook(reach: &Reach, command: &[String]) -> Result<(), String> {
+    match probe::exec(reach, command).await? {
+        (Exit { code: 0, .. }, _) => Ok(()),
+        (exit, printed) => Err(format!("command {command:?} exited with {}: {printed}", exit.code)),
+    }
 }

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use carob_net::{Network, NetworkError, Networks, Workload};
 use k8s_openapi::api::core::v1::Pod;
 
+use super::hostname::Hostname;
 use super::spec::PodExt;
 use crate::ip::PodIp;
-
-/// The name's domain, for the lines of a hosts file.
-const CLUSTER_DOMAIN: &str = "cluster.local";
 
 /// A Pod's address and its network there: all containers of the Pod share it, and it outlives each of them. Dropping it
 /// gives both back.
@@ -46,25 +44,10 @@ fn workload(pod: &Pod, ip: IpAddr) -> Workload {
     let aliases = spec.and_then(|spec| spec.host_aliases.as_ref()).into_iter().flatten();
     let aliases =
         aliases.filter_map(|alias| Some((alias.ip.parse().ok()?, alias.hostnames.clone().unwrap_or_default())));
-    let hosts = std::iter::once((ip, own_names(pod))).chain(aliases).collect();
+    let Hostname { short, full, .. } = Hostname::of(pod);
+    let own = full.into_iter().chain([short]).collect();
+    let hosts = std::iter::once((ip, own)).chain(aliases).collect();
     Workload { namespace: reference.namespace, name: reference.name, addresses: vec![ip], hosts }
-}
-
-/// The host name, and with a subdomain the full name before it.
-fn own_names(pod: &Pod) -> Vec<String> {
-    let reference = pod.reference();
-    let spec = pod.spec();
-    let hostname = spec.and_then(|spec| spec.hostname.clone()).unwrap_or_else(|| host_label(&reference.name));
-    let subdomain = spec.and_then(|spec| spec.subdomain.as_deref()).filter(|subdomain| !subdomain.is_empty());
-    let full =
-        subdomain.map(|subdomain| format!("{hostname}.{subdomain}.{}.svc.{CLUSTER_DOMAIN}", reference.namespace));
-    full.into_iter().chain([hostname]).collect()
-}
-
-/// A Pod's name as a host name: at most 63 characters, as a kubelet cuts it.
-fn host_label(name: &str) -> String {
-    let cut: String = name.chars().take(63).collect();
-    cut.trim_end_matches(['-', '.']).to_owned()
 }
 
 #[cfg(test)]
@@ -81,10 +64,8 @@ mod tests {
 
     #[test]
     fn a_pod_knows_itself_by_its_name_or_its_hostname_and_subdomain() {
-        let long = format!("{}-{}", "a".repeat(62), "b".repeat(9));
         let own = |name: &str, spec| hosts(name, spec).remove(0).1;
         assert_eq!(own("web-1", json!({"containers": []})), ["web-1"]);
-        assert_eq!(own(&long, json!({"containers": []})), ["a".repeat(62)]);
         assert_eq!(
             own("web-1", json!({"containers": [], "hostname": "first", "subdomain": "web"})),
             ["first.web.shop.svc.cluster.local", "first"]

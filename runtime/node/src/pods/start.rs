@@ -132,10 +132,13 @@ impl Job {
         let namespace = self.pod.reference().namespace;
         let sources = sources::fetch(&self.context.client, &namespace, container).await;
         let sources = sources.map_err(|error| config_error(said(&error)))?;
+        let wanted = self.pod.spec().and_then(|spec| spec.enable_service_links).unwrap_or(true);
+        let links = self.context.links.variables(&namespace, wanted).await;
         let facts = Facts {
             pod_ip: self.ip,
             host_ip: self.context.host_ip,
             sources: &sources,
+            links: &links,
             allocatable: &|resource| self.context.allocatable.get(resource).cloned(),
         };
         env::environment(&self.pod, container, &facts).map_err(config_error)

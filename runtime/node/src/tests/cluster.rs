@@ -69,8 +69,7 @@ impl Cluster {
         let runtime = Arc::new(self.runtime.clone());
         self.mesh = Mesh::new(MeshConfig::default());
         let (client, networks) = (self.client.clone(), Arc::new(self.mesh.clone()));
-        let endpoints = self.mesh.endpoints().clone();
-        let node = Node::with(client, runtime, networks, endpoints, config, Clock::tokio());
+        let node = Node::with(client, runtime, networks, config, Clock::tokio());
         let shutdown = CancellationToken::new();
         self.kubelet = node.kubelet_api();
         let (guard, token) = (shutdown.clone().drop_guard(), shutdown);

@@ -24,7 +24,7 @@ use super::hooks::Hook;
 use super::observed::{Doom, Observed};
 use super::place::Place;
 use super::plan::plan;
-use super::probe::ProbeKind;
+use super::probe::{Answer, ProbeKind};
 use super::reach::Reach;
 use super::report::Reported;
 use super::siblings::Siblings;
@@ -55,7 +55,7 @@ enum Done {
     Exited(Slot, String, Exit),
     Hooked(Slot, String, Hook, Result<(), String>),
     ProbeDue(Slot, String, ProbeKind),
-    Probed(Slot, String, ProbeKind, Result<(), String>),
+    Probed(Slot, String, ProbeKind, Answer),
     Told,
     Reported(Box<PodStatus>, Reported),
     Deleted(Reported),
@@ -192,7 +192,8 @@ impl Worker {
     fn reach(&self, slot: Slot) -> Option<Reach> {
         let spec = self.pod.container(slot)?.into_owned();
         let container = self.live.get(&slot)?.container.clone();
-        Some(Reach { endpoints: self.context.endpoints.clone(), ip: self.observed.ip?, spec: spec.into(), container })
+        let network = self.place.as_ref()?.network();
+        Some(Reach { network, ip: self.observed.ip?, spec: spec.into(), container })
     }
 
     fn later(&mut self, delay: Duration, done: Done) {

@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use futures::FutureExt;
 use futures::future::abortable;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Container;
 
 use super::{Done, Worker};
 use crate::pods::events::Kind;
 use crate::pods::happened::Change;
 use crate::pods::hooks::Hook;
+use crate::pods::last_words::LastWords;
 use crate::pods::observed::{Doom, NotStarted, State, Volumes};
 use crate::pods::plan::crash_backoff;
 use crate::pods::probe::ProbeState;
@@ -27,7 +29,7 @@ impl Worker {
             Done::Exited(slot, id, exit) => self.exited(slot, id, exit, now),
             Done::Hooked(slot, id, hook, result) => self.hooked(slot, id, hook, result, now),
             Done::ProbeDue(slot, id, kind) => self.probe(slot, id, kind),
-            Done::Probed(slot, id, kind, result) => self.probed(slot, id, kind, result, now),
+            Done::Probed(slot, id, kind, answer) => self.probed(slot, id, kind, answer, now),
             Done::Mounted => self.mounted(now),
             Done::Exceeded(message) => self.doom(Doom::Evicted(message), now),
             Done::Told | Done::Abandoned => {}
@@ -59,14 +61,26 @@ impl Worker {
         };
         self.observed.apply(change, now);
         self.observed.apply(Change::Given { slot, given: live.given.clone() }, now);
-        let (id, exited) = (live.id.clone(), live.container.exited());
-        self.pending.push(exited.map(move |exit| Done::Exited(slot, id, exit)).boxed());
+        let (id, exited, console) = (live.id.clone(), live.container.exited(), live.console.clone());
+        let (words, hub) = (self.last_words(slot, &container), self.context.logs.clone());
+        let ended = async move {
+            let mut exit = exited.await;
+            console.end();
+            words.put(&mut exit, &hub).await;
+            Done::Exited(slot, id, exit)
+        };
+        self.pending.push(ended.boxed());
         self.live.insert(slot, live);
         match hook {
             true => self.run_hook(slot, Hook::PostStart, None),
             false => self.begin_probes(slot, now),
         }
         self.retry(now, |reason| reason == NotStarted::AwaitsSibling);
+    }
+
+    fn last_words(&self, slot: Slot, container: &Container) -> LastWords {
+        let run = self.observed.get(slot).map_or(0, |view| view.restarts);
+        LastWords::of(container, self.context.dirs.log(&self.pod.reference(), &container.name, run))
     }
 
     fn not_started(&mut self, slot: Slot, failure: Failure, now: Timestamp) {
@@ -93,9 +107,7 @@ impl Worker {
     }
 
     fn exited(&mut self, slot: Slot, id: String, exit: Exit, now: Timestamp) {
-        if let Some(live) = self.live.remove(&slot) {
-            live.console.end();
-        }
+        self.live.remove(&slot);
         self.observed.apply(Change::Exited { slot, id, exit }, now);
         if self.pod.deletion().is_none()
             && let Some(view) = self.observed.get(slot)

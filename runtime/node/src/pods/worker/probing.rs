@@ -9,7 +9,7 @@ use super::{Done, Worker};
 use crate::clock::{after, between};
 use crate::pods::events::Kind;
 use crate::pods::happened::Change;
-use crate::pods::probe::{self, ProbeKind};
+use crate::pods::probe::{self, Answer, ProbeKind};
 use crate::pods::slot::Slot;
 use crate::pods::spec::PodExt;
 
@@ -39,33 +39,35 @@ impl Worker {
         let Some(reach) = self.reach(slot) else { return };
         let Some(probe) = kind.of(&reach.spec).cloned() else { return };
         let ask = async move {
-            let result = probe::ask(&reach, &probe).await;
-            Done::Probed(slot, id, kind, result)
+            let answer = probe::ask(&reach, &probe).await;
+            Done::Probed(slot, id, kind, answer)
         };
         self.pending.push(ask.boxed());
     }
 
-    pub(super) fn probed(
-        &mut self,
-        slot: Slot,
-        id: String,
-        kind: ProbeKind,
-        result: Result<(), String>,
-        now: Timestamp,
-    ) {
+    pub(super) fn probed(&mut self, slot: Slot, id: String, kind: ProbeKind, answer: Answer, now: Timestamp) {
         let Some(running) = self.observed.running_mut(slot, &id) else { return };
         let had_started = running.probes.started();
         let Some(container) = self.pod.container(slot) else { return };
         let period = kind.of(&container).map(|probe| probe::seconds(probe.period_seconds, 10)).unwrap_or_default();
-        if let Err(message) = &result {
-            let message = format!("{} probe failed: {message}", kind.name());
-            self.context.recorder.container(&self.pod, &container.name, Kind::Warning, "Unhealthy", message);
-        }
-        self.observed.apply(Change::Probed { slot, id: id.clone(), kind, ok: result.is_ok() }, now);
+        self.tell_answer(&container.name, kind, &answer);
+        let ok = answer.is_good();
+        self.observed.apply(Change::Probed { slot, id: id.clone(), kind, ok }, now);
         let has_started = self.observed.get(slot).is_some_and(|view| view.has_started());
         match kind {
             ProbeKind::Startup if has_started && !had_started => self.begin_probes(slot, now),
             _ => self.later(period.max(Duration::from_secs(1)), Done::ProbeDue(slot, id, kind)),
         }
+    }
+
+    fn tell_answer(&self, container: &str, kind: ProbeKind, answer: &Answer) {
+        let kind = kind.name();
+        let (reason, message) = match answer {
+            Answer::Good => return,
+            Answer::Warning(text) => ("ProbeWarning", format!("{kind} probe warning: {text}")),
+            Answer::Bad(text) => ("Unhealthy", format!("{kind} probe failed: {text}")),
+            Answer::Error(text) => ("Unhealthy", format!("{kind} probe errored and resulted in unknown state: {text}")),
+        };
+        self.context.recorder.container(&self.pod, container, Kind::Warning, reason, message);
     }
 }

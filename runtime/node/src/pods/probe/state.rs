@@ -1,41 +1,8 @@
-//! Probes: what they ask, and what their answers decide.
+//! What the answers of probes add up to.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use k8s_openapi::api::core::v1::{Container, Probe};
 
-use bytes::Bytes;
-use http::{Request, Uri};
-use http_body_util::{BodyExt, Empty};
-use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-
-use super::reach::Reach;
-
-/// What a probe is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum ProbeKind {
-    Startup,
-    Liveness,
-    Readiness,
-}
-
-impl ProbeKind {
-    pub(crate) fn of(self, container: &Container) -> Option<&Probe> {
-        match self {
-            ProbeKind::Startup => container.startup_probe.as_ref(),
-            ProbeKind::Liveness => container.liveness_probe.as_ref(),
-            ProbeKind::Readiness => container.readiness_probe.as_ref(),
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            ProbeKind::Startup => "Startup",
-            ProbeKind::Liveness => "Liveness",
-            ProbeKind::Readiness => "Readiness",
-        }
-    }
-}
+use super::ProbeKind;
 
 /// What the probes of a running container have found. One that cannot be asked is never passed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,68 +95,6 @@ impl Counter {
         self.decided = Some(ok);
         Verdict::Changed
     }
-}
-
-pub(crate) fn seconds(value: Option<i32>, default: u64) -> Duration {
-    Duration::from_secs(value.and_then(|value| value.try_into().ok()).unwrap_or(default))
-}
-
-/// Asks once; the error is what the Event says.
-pub(crate) async fn ask(reach: &Reach, probe: &Probe) -> Result<(), String> {
-    let timeout = seconds(probe.timeout_seconds, 1).max(Duration::from_secs(1));
-    let asked = async {
-        match (&probe.http_get, &probe.tcp_socket) {
-            (Some(get), _) => http_get(reach, get).await,
-            (None, Some(tcp)) => tcp_connect(reach, &tcp.port),
-            (None, None) => Err("the probe asks for nothing that this node can do".to_owned()),
-        }
-    };
-    tokio::time::timeout(timeout, asked).await.unwrap_or_else(|_| {
-        Err("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned())
-    })
-}
-
-async fn http_get(reach: &Reach, get: &HTTPGetAction) -> Result<(), String> {
-    let code = http_status(reach, get).await?;
-    if (200..400).contains(&code) { Ok(()) } else { Err(format!("HTTP probe failed with statuscode: {code}")) }
-}
-
-/// The status code of the answer.
-pub(super) async fn http_status(reach: &Reach, get: &HTTPGetAction) -> Result<u16, String> {
-    let address = reach.address(&get.port)?;
-    let path = get.path.as_deref().unwrap_or("/");
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    let url = format!("http://{address}{slash}{path}");
-    let service = reach.endpoints.lookup(address).ok_or_else(|| refused(&url, address))?;
-    let request = request(&url, get)?;
-    let response = service.call(request).await.map_err(|(error, _)| format!("Get \"{url}\": {error}"))?;
-    Ok(response.status().as_u16())
-}
-
-fn request(url: &str, get: &HTTPGetAction) -> Result<Request<carob_net::Body>, String> {
-    let uri: Uri = url.parse().map_err(|error| format!("{url:?}: {error}"))?;
-    let host = get.host.clone().or_else(|| uri.authority().map(|authority| authority.to_string())).unwrap_or_default();
-    let mut request =
-        Request::get(uri).header("host", host).header("user-agent", "kube-probe/carob").header("accept", "*/*");
-    for header in get.http_headers.iter().flatten() {
-        request = request.header(&header.name, &header.value);
-    }
-    let body = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
-    request.body(body).map_err(|error| error.to_string())
-}
-
-/// In process, a port is open exactly if something is registered at it.
-fn tcp_connect(reach: &Reach, to: &IntOrString) -> Result<(), String> {
-    let address = reach.address(to)?;
-    reach
-        .endpoints
-        .lookup(address)
-        .map(|_| ())
-        .ok_or_else(|| format!("dial tcp {address}: connect: connection refused"))
-}
-
-fn refused(url: &str, address: SocketAddr) -> String {
-    format!("Get \"{url}\": dial tcp {address}: connect: connection refused")
 }
 
 #[cfg(test)]
