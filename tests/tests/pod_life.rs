@@ -162,7 +162,7 @@ fn readiness_gates_keep_a_pod_out_of_its_service() {
 fn hooks_run_after_the_start_and_before_the_end() {
     let kubectl = Cluster::shared().namespace("hooks");
     let failing = json!({"exec": {"command": ["counter", "--count", "0", "--exit", "1"]}});
-    let passing = json!({"exec": {"command": ["counter", "--count", "0"]}});
+    let passing = json!({"httpGet": {"port": "http"}});
     let lifecycle = json!({"postStart": failing});
     create(&kubectl, "bad", json!({"containers": [with(lasting("main"), "lifecycle", lifecycle)]}));
     event(&kubectl, "bad", "FailedPostStartHook", "PostStartHook failed");
