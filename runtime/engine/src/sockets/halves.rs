@@ -120,3 +120,69 @@ fn linger(mut half: Box<dyn Transmit>) {
         runtime.spawn(async move { timeout(LINGER, poll_fn(|cx| half.poll_shutdown(cx))).await });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use carob_net::{Account, PipeReceive, pipe};
+
+    use super::*;
+    use crate::sockets::Sockets;
+
+    fn connection(sockets: &Sockets) -> (Sender, PipeReceive) {
+        let account = Arc::new(Account::new(usize::MAX));
+        let (transmit, receive) = pipe(4096, account.clone(), account);
+        (Sender::new(Box::new(transmit), sockets.fate.clone()), receive)
+    }
+
+    fn read(receive: &mut PipeReceive) -> Poll<Result<Option<Bytes>, NetworkError>> {
+        receive.poll_receive(&mut glance(), 100)
+    }
+
+    #[test]
+    fn a_guest_that_came_to_its_end_has_ended_its_connections_in_order() {
+        let sockets = Sockets::new(Arc::new(carob_net::Unplugged));
+        let running = sockets.running();
+        let (mut sender, mut receive) = connection(&sockets);
+        assert!(sender.poll_capacity(&mut glance()).is_ready());
+        sender.send(Bytes::from("all of it")).unwrap();
+        running.finished();
+        drop(sender);
+        assert_eq!(read(&mut receive), Poll::Ready(Ok(Some("all of it".into()))));
+        assert_eq!(read(&mut receive), Poll::Ready(Ok(None)));
+    }
+
+    #[test]
+    fn the_connections_of_a_guest_that_was_cut_short_are_reset() {
+        let sockets = Sockets::new(Arc::new(carob_net::Unplugged));
+        let running = sockets.running();
+        let (closed_before, mut ended) = connection(&sockets);
+        let (mut sender, mut receive) = connection(&sockets);
+        assert!(sender.poll_capacity(&mut glance()).is_ready());
+        sender.send(Bytes::from("a part")).unwrap();
+        drop(closed_before);
+        drop(running);
+        drop(sender);
+        assert_eq!(read(&mut ended), Poll::Ready(Ok(None)));
+        assert_eq!(read(&mut receive), Poll::Ready(Ok(Some("a part".into()))));
+        assert_eq!(read(&mut receive), Poll::Ready(Err(NetworkError::ConnectionReset)));
+    }
+
+    #[test]
+    fn what_was_looked_at_is_read_in_the_pieces_that_are_asked_for() {
+        let account = Arc::new(Account::new(usize::MAX));
+        let (mut transmit, receive) = pipe(4096, account.clone(), account);
+        let mut receiver = Receiver::new(Box::new(receive));
+        assert!(receiver.poll_ready(&mut glance()).is_pending());
+        transmit.transmit(Bytes::from("pieces")).unwrap();
+        assert!(receiver.poll_ready(&mut glance()).is_ready());
+        for piece in ["pie", "ces"] {
+            assert_eq!(receiver.poll_read(&mut glance(), 3), Poll::Ready(Ok(Some(piece.into()))));
+        }
+        assert!(receiver.poll_read(&mut glance(), 3).is_pending());
+        drop(transmit);
+        assert!(receiver.poll_ready(&mut glance()).is_ready());
+        assert_eq!(receiver.poll_read(&mut glance(), 3), Poll::Ready(Err(Code::ConnectionReset)));
+    }
+}
