@@ -40,6 +40,8 @@ test: lint samples
 	@CAROB_SAMPLES_DIR="$(BUILT_SAMPLES)" cargo build --workspace --all-targets
 	@echo "==> unit, integration and end-to-end tests"
 	@CAROB_SAMPLES_DIR="$(BUILT_SAMPLES)" cargo test --workspace
+	@echo "==> tests of the tools that run inside Pods, on this machine"
+	@CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/tools-tests" cargo test --quiet --locked --manifest-path runtime/tools/Cargo.toml
 
 bench: compiler
 	@echo "==> building the benchmarks in release mode"
