@@ -84,7 +84,7 @@ fn a_web_component_and_its_sidecar_share_a_folder() {
     let kubectl = cluster.namespace("shared-folder");
     kubectl.apply(CACHED_PAGE);
     kubectl.run(&["rollout", "status", "deployment/cached-page", "--timeout=120s"]);
-    let (http, url) = (Http::default(), format!("http://{}:30082", cluster.node_port_address()));
+    let (http, url) = (Http::default(), format!("http://{}:30086", cluster.node_port_address()));
     let page = || http.get(&format!("{url}/cached")).ok().filter(|(_, text)| text.starts_with("page ")).map(|it| it.1);
     let first = eventually_some("a page of the sidecar", page);
     eventually("a newer one", || page().is_some_and(|next| next != first));
