@@ -27,13 +27,24 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
 const MAX_STREAMS: u32 = 256;
 
-/// The server of every connection: it holds only settings.
-static SERVER: LazyLock<auto::Builder<TokioExecutor>> = LazyLock::new(server);
+/// What a client's end of sending means before it has its answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SendingEnds {
+    /// It may be gone: a host's socket does not tell. Nothing more is done for it.
+    Gone,
+    /// It waits: within the process a client that goes resets the connection.
+    Waits,
+}
 
-fn server() -> auto::Builder<TokioExecutor> {
+/// The servers of all connections: they hold only settings.
+static TO_HOST: LazyLock<auto::Builder<TokioExecutor>> = LazyLock::new(|| server(SendingEnds::Gone));
+static WITHIN: LazyLock<auto::Builder<TokioExecutor>> = LazyLock::new(|| server(SendingEnds::Waits));
+
+fn server(sending_ends: SendingEnds) -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
+        .half_close(sending_ends == SendingEnds::Waits)
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(MAX_HEADERS)
@@ -49,7 +60,7 @@ fn server() -> auto::Builder<TokioExecutor> {
 
 /// Answers the requests that come on `stream` until the client has had enough of it, or `drain` asks to finish those that
 /// are under way.
-pub(crate) async fn serve<S, F, A>(stream: S, answer: F, drain: CancellationToken)
+pub(crate) async fn serve<S, F, A>(stream: S, answer: F, sending_ends: SendingEnds, drain: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<Body>) -> A + Send,
@@ -61,7 +72,11 @@ where
         let answered = answer(request.map(|body| body.map_err(BoxError::from).boxed_unsync()));
         async move { Ok::<_, Infallible>(answered.await) }
     });
-    let mut connection = pin!(SERVER.serve_connection(TokioIo::new(stream), service));
+    let server = match sending_ends {
+        SendingEnds::Gone => &TO_HOST,
+        SendingEnds::Waits => &WITHIN,
+    };
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,

@@ -8,8 +8,9 @@ use tokio::io::copy_bidirectional_with_sizes;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::balance;
+use crate::connection::{self, SendingEnds};
 use crate::mesh::{Frontend, Mesh, Source};
-use crate::{balance, connection};
 
 /// What is read at once in each direction of a splice.
 const PIECE: usize = 64 * 1024;
@@ -30,7 +31,7 @@ impl Target {
             Some(socket) => splice(stream, socket).await,
             None => {
                 let answer = move |request| self.clone().answer(client, request);
-                connection::serve(stream, answer, drain).await;
+                connection::serve(stream, answer, SendingEnds::Gone, drain).await;
             }
         }
     }

@@ -18,7 +18,7 @@ use super::pod::{Lease, Listener, Pod};
 use super::route::{Meaning, NamedBy, Route, Source};
 use super::sockets::Socket;
 use crate::balance;
-use crate::connection;
+use crate::connection::{self, SendingEnds};
 
 /// A service that answers at an address, for whoever connects to it.
 pub(crate) struct HttpListener {
@@ -38,7 +38,7 @@ impl HttpListener {
         let answer = move |request| balance::ask(service.clone(), request);
         // It ends with the client or with the listener, whoever goes first.
         let never = CancellationToken::new();
-        let served = connection::serve(TcpStream::from(connection), answer, never);
+        let served = connection::serve(TcpStream::from(connection), answer, SendingEnds::Waits, never);
         connections.spawn_on(served, &self.lease.pod.shared.runtime);
         Ok(())
     }

@@ -171,6 +171,19 @@ async fn an_http_service_is_reached_in_process_by_every_address_it_has() {
 }
 
 #[tokio::test]
+async fn who_ends_sending_after_a_request_still_gets_the_answer() {
+    let mesh = mesh();
+    let server = pod(&mesh, 2);
+    let _bound = server.serve_http(address("0.0.0.0:8080"), Arc::new(Named("web"))).unwrap();
+    let mut stream = TcpStream::from(connect(&server, "127.0.0.1:8080").await.unwrap());
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\nweb"), "{answer}");
+}
+
+#[tokio::test]
 async fn http_in_a_pods_loopback_is_nobody_elses() {
     let mesh = mesh();
     let (server, client) = (pod(&mesh, 2), pod(&mesh, 3));
