@@ -113,7 +113,7 @@ struct ThroughApi {
 impl Client for ThroughApi {
     async fn ask(&mut self, number: u64) -> Result<()> {
         let name = format!("{}-{}", name(self.turn, number), self.client);
-        objects::create(&self.api, &objects::config_map(&name, VALUE)).await
+        objects::create(&self.api, objects::config_map(&name, VALUE)).await
     }
 }
 

@@ -61,7 +61,7 @@ fn allow_files() -> Result<()> {
 async fn watched(tls: &Tls) -> Result<f64> {
     let runtime = Metered::new()?;
     let (address, api) = serve_api(&runtime, tls).await?;
-    objects::create(&api, &objects::config_map("watched", VALUE)).await?;
+    objects::create(&api, objects::config_map("watched", VALUE)).await?;
     let watchers = Watchers::connect(tls, address, &format!("{CONFIG_MAPS}?watch=true")).await?;
     // The object itself comes first.
     watchers.received(1).await;
@@ -69,7 +69,7 @@ async fn watched(tls: &Tls) -> Result<f64> {
     let mut ticks = ticks();
     for number in 0..EVENTS {
         ticks.tick().await;
-        objects::replace(&api, &objects::config_map("watched", VALUE + number % 7 + 1)).await?;
+        objects::replace(&api, objects::config_map("watched", VALUE + number % 7 + 1)).await?;
     }
     watchers.received(1 + EVENTS).await;
     Ok(cost(runtime.cpu()? - before))

@@ -5,7 +5,7 @@ use axum::body::Body;
 use carob_apiserver::{Identity, InProcess};
 use http::{Request, header};
 use http_body_util::BodyExt;
-use serde_json::{Value, json};
+use serde_json::json;
 use tower::ServiceExt;
 
 /// Where the ConfigMaps are.
@@ -18,15 +18,34 @@ pub(crate) fn admin() -> Identity {
     Identity::user("bench").group("system:masters")
 }
 
+/// What the ConfigMaps are filled with; longer than any of them.
+const FILLER: &str = {
+    const XS: [u8; 4096] = [b'x'; 4096];
+    match str::from_utf8(&XS) {
+        Ok(filler) => filler,
+        Err(_) => unreachable!(),
+    }
+};
+
+/// An object as a client has it ready to send: making it is not what is measured, so it is cheap.
+pub(crate) struct Object {
+    collection: &'static str,
+    name: String,
+    json: String,
+}
+
 /// A ConfigMap that is stored as about `size` bytes.
-pub(crate) fn config_map(name: &str, size: usize) -> Value {
-    let filler = "x".repeat(size.saturating_sub(300));
-    json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": { "filler": filler } })
+pub(crate) fn config_map(name: &str, size: usize) -> Object {
+    let filler = &FILLER[..size.saturating_sub(300)];
+    let json = format!(
+        r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}"}},"data":{{"filler":"{filler}"}}}}"#
+    );
+    Object { collection: CONFIG_MAPS, name: name.to_owned(), json }
 }
 
 /// A Pod as a user writes it.
-pub(crate) fn pod(name: &str) -> Value {
-    json!({
+pub(crate) fn pod(name: &str) -> Object {
+    let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": { "name": name, "labels": { "app": "bench", "tier": "web" } },
         "spec": { "containers": [{
@@ -35,23 +54,22 @@ pub(crate) fn pod(name: &str) -> Value {
             "ports": [{ "containerPort": 8080 }],
             "resources": { "requests": { "cpu": "10m", "memory": "16Mi" }, "limits": { "memory": "64Mi" } },
         }] },
-    })
+    });
+    Object { collection: PODS, name: name.to_owned(), json: pod.to_string() }
 }
 
 /// Posts `object`.
-pub(crate) async fn create(api: &InProcess, object: &Value) -> Result<()> {
-    let path = if object["kind"] == "Pod" { PODS } else { CONFIG_MAPS };
-    send(api, Request::post(path), object).await
+pub(crate) async fn create(api: &InProcess, object: Object) -> Result<()> {
+    send(api, Request::post(object.collection), object.json).await
 }
 
 /// Puts `object`, whatever stands there.
-pub(crate) async fn replace(api: &InProcess, object: &Value) -> Result<()> {
-    let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    send(api, Request::put(format!("{CONFIG_MAPS}/{name}")), object).await
+pub(crate) async fn replace(api: &InProcess, object: Object) -> Result<()> {
+    send(api, Request::put(format!("{}/{}", object.collection, object.name)), object.json).await
 }
 
-async fn send(api: &InProcess, request: http::request::Builder, object: &Value) -> Result<()> {
-    let request = request.header(header::CONTENT_TYPE, "application/json").body(Body::from(object.to_string()))?;
+async fn send(api: &InProcess, request: http::request::Builder, json: String) -> Result<()> {
+    let request = request.header(header::CONTENT_TYPE, "application/json").body(Body::from(json))?;
     let response = api.clone().oneshot(request).await?;
     let status = response.status();
     let said = response.into_body().collect().await?.to_bytes();

@@ -50,7 +50,7 @@ impl Served {
             let api = ApiServer::new(Arc::new(Memory::new()), Config::default()).await?;
             let client = api.client(objects::admin());
             for number in 0..OBJECTS {
-                objects::create(&client, &objects::pod(&format!("pod-{number}"))).await?;
+                objects::create(&client, objects::pod(&format!("pod-{number}"))).await?;
             }
             // The one who waits may have given up.
             let _ = filled.send(());
