@@ -17,6 +17,11 @@ use clap::Parser;
 
 use args::{Carob, Command, ImageCommand};
 
+/// A request's memory is often freed on another thread than it was taken on, which the system's allocator is slow at: a
+/// fifth of what it takes to create an object.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let carob = Carob::parse();
     logging::install(&carob.log);

@@ -23,6 +23,10 @@ use anyhow::{Result, bail};
 use futures::future::{BoxFuture, FutureExt};
 use table::Row;
 
+/// As in `carob` itself; floors and peers in this process have it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A benchmark: its name, and what runs it.
 type Bench = (&'static str, fn() -> BoxFuture<'static, Result<Vec<Row>>>);
 
