@@ -17,7 +17,7 @@ fn cluster() -> &'static Cluster {
     static LOADED: OnceLock<()> = OnceLock::new();
     let cluster = Cluster::shared();
     LOADED.get_or_init(|| {
-        for name in ["file-prober", "file-prober-p3", "cached-page", "page-cache"] {
+        for name in ["file-prober", "file-prober-p3", "cached-page", "page-cache", "echo-client"] {
             cluster.load(&samples().join(format!("{name}.wasm")), &format!("samples/{name}:1"));
         }
     });
@@ -79,18 +79,47 @@ fn find(dir: &Path, uid: &str) -> Option<PathBuf> {
 }
 
 #[test]
-fn a_web_component_and_its_sidecar_share_a_folder() {
+fn a_web_component_and_its_sidecar_share_a_folder_and_the_loopback() {
     let cluster = cluster();
-    let kubectl = cluster.namespace("shared-folder");
+    let kubectl = cluster.namespace("shared-sandbox");
     kubectl.apply(CACHED_PAGE);
     kubectl.run(&["rollout", "status", "deployment/cached-page", "--timeout=120s"]);
     let (http, url) = (Http::default(), format!("http://{}:30086", cluster.node_port_address()));
-    let page = || http.get(&format!("{url}/cached")).ok().filter(|(_, text)| text.starts_with("page ")).map(|it| it.1);
-    let first = eventually_some("a page of the sidecar", page);
-    eventually("a newer one", || page().is_some_and(|next| next != first));
+    let cached = || http.get(&format!("{url}/cached")).ok().and_then(|(_, text)| Cached::parse(&text));
+    let first = eventually_some("a page of the sidecar, and what it counted", cached);
+    eventually("a look-up that hits, and a newer page", || {
+        cached().is_some_and(|next| next.hits > first.hits && next.page > first.page && next.misses > first.misses)
+    });
     eventually("the ConfigMap's page", || {
         http.get(&format!("{url}/")).is_ok_and(|(_, text)| text == "<h1>Cached page</h1>\n")
     });
+    no_other_pod_reaches_the_loopback(&kubectl);
+    assert!(cached().is_some(), "the sidecar listens all the while");
+}
+
+/// What the web component answers: the page from the folder, the counters from the loopback.
+struct Cached {
+    page: u64,
+    hits: u64,
+    misses: u64,
+}
+
+impl Cached {
+    fn parse(text: &str) -> Option<Self> {
+        let (page, counted) = text.strip_prefix("page ")?.split_once("\nhits ")?;
+        let (hits, misses) = counted.trim_end().split_once(" misses ")?;
+        Some(Self { page: page.parse().ok()?, hits: hits.parse().ok()?, misses: misses.parse().ok()? })
+    }
+}
+
+/// Neither at the Pod's own address nor on the other Pod's loopback.
+fn no_other_pod_reaches_the_loopback(kubectl: &Kubectl) {
+    let ip = kubectl.field(&["pods", "-l", "app=cached-page"], "{.items[0].status.podIP}");
+    let args = format!("[tcp, '{ip}:7070', tcp, '127.0.0.1:7070']");
+    kubectl.apply(&prober(&[("ask", &args, "[]")], "[]").replace("samples/file-prober:1", "samples/echo-client:1"));
+    phase(kubectl, "p", "Failed");
+    let log = kubectl.run(&["logs", "p"]);
+    assert_eq!(log.matches("refused").count(), 2, "{log}");
 }
 
 #[test]

@@ -191,13 +191,13 @@ async fn requests_share_what_the_first_has_opened() {
     fs::write(host.volume().join("page"), "page 1\n").unwrap();
     let program = setup.sample("cached-page").await;
     let mut config = common::config(Default::default());
-    config.mounts = [host.mount("/cache").read_only(true)].into();
+    config.mounts = [host.mount("/site").read_only(true)].into();
     let container = setup.engine.start(&program, config).unwrap();
     let service = container.http().unwrap();
-    let cached = async || read(call(&service, get("/cached")).await.unwrap()).await;
-    assert_eq!(cached().await, (200, "page 1\n".to_owned()));
+    let page = async || read(call(&service, get("/page")).await.unwrap()).await;
+    assert_eq!(page().await, (200, "page 1\n".to_owned()));
     fs::rename(host.volume(), host.dir.path().join("elsewhere")).unwrap();
     fs::write(host.dir.path().join("elsewhere/page"), "page 2\n").unwrap();
-    assert_eq!(cached().await, (200, "page 2\n".to_owned()), "a new instance, the folder that was opened before");
+    assert_eq!(page().await, (200, "page 2\n".to_owned()), "a new instance, the folder that was opened before");
     assert_eq!(read(call(&service, get("/other")).await.unwrap()).await.0, 404);
 }
