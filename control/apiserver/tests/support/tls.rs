@@ -47,7 +47,10 @@ impl Listening {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         let kubeconfig = Kubeconfig::read_from(file.path()).unwrap();
-        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()
+        let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+        // A test wants to see the first answer: a refusal would be asked about again for minutes.
+        config.default_retry = false;
+        config
     }
 
     /// How a client that says who it is in another way, or not at all, reaches the server.
