@@ -99,7 +99,7 @@ fn a_pod_is_watched_from_pending_to_its_end() {
 #[test]
 fn a_pod_that_fits_nowhere_says_why() {
     let kubectl = Cluster::shared().namespace("unschedulable");
-    let greedy = manifests::server("web").replace("ports:", "resources: {requests: {cpu: '100000'}}\n      ports:");
+    let greedy = manifests::server("web").replace("ports:", "resources: {requests: {cpu: '100000'}}, ports:");
     kubectl.apply(&greedy);
     eventually("the scheduler says why", || kubectl.run(&["get", "events"]).contains("Insufficient cpu"));
     let condition = "{.status.conditions[?(@.type==\"PodScheduled\")].reason}";
