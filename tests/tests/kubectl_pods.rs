@@ -89,11 +89,14 @@ fn delete_waits_for_the_grace_period_or_not() {
 #[test]
 fn a_pod_is_watched_from_pending_to_its_end() {
     let kubectl = Cluster::shared().namespace("watched");
-    let mut watch = kubectl.follow(&["get", "pods", "--watch"]);
+    // Once it lists what is there, it misses nothing that comes.
+    kubectl.apply(&manifests::server("first"));
+    let mut watch = kubectl.follow(&["get", "pods", "--watch", "--request-timeout=90s"]);
+    watch.until("first");
     kubectl.apply(&manifests::counter("job", "Never", &["--count", "10", "--period-ms", "100"]));
-    watch.until("Pending");
-    watch.until("Running");
-    watch.until("Completed");
+    for phase in ["Pending", "Running", "Completed"] {
+        while !watch.until(phase).starts_with("job") {}
+    }
 }
 
 #[test]
