@@ -70,7 +70,9 @@ fn in_summary(kubectl: &Kubectl, pod: &str) -> Option<Value> {
     let node = kubectl.field(&["pod", pod], "{.spec.nodeName}");
     let raw = kubectl.run(&["get", "--raw", &format!("/api/v1/nodes/{node}/proxy/stats/summary")]);
     let summary: Value = serde_json::from_str(&raw).expect("it is JSON");
-    let of_pod = summary["pods"].as_array()?.iter().find(|one| one["podRef"]["name"] == pod)?.clone();
+    // By uid: other tests of this file have Pods of the same name on the same node.
+    let uid = kubectl.field(&["pod", pod], "{.metadata.uid}");
+    let of_pod = summary["pods"].as_array()?.iter().find(|one| one["podRef"]["uid"] == *uid)?.clone();
     Some(of_pod["containers"][0].clone()).filter(|container| container["cpu"]["usageNanoCores"].is_u64())
 }
 
