@@ -33,8 +33,10 @@ pub struct Services {
 }
 
 impl Services {
-    /// Prepares to serve; nothing is watched or listened to before [`Services::run`].
+    /// Prepares to serve; nothing is watched or listened to before [`Services::run`], and whoever looks a name up waits for
+    /// that.
     pub fn new(client: Client, mesh: Mesh, config: NetmeshConfig) -> Self {
+        mesh.shared().listed.expect();
         let events = Events::new(client.clone(), config.node_name);
         let node_ports = NodePorts::new(config.node_port_address, mesh.clone(), events);
         Self { client, mesh, node_ports }
@@ -57,6 +59,9 @@ impl Services {
                 Some(event) = services.next(), if slices_seen.is_listed() => services_seen.on(event),
             };
             self.take_in(&mut table, changes);
+            if slices_seen.is_listed() && services_seen.is_listed() {
+                self.mesh.shared().listed.complete();
+            }
         }
         self.node_ports.drain().await;
     }

@@ -231,3 +231,14 @@ async fn a_head_that_is_too_large_is_refused() {
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     cluster.stop().await;
 }
+
+#[tokio::test]
+async fn a_name_is_not_denied_before_services_were_listed() {
+    let cluster = Cluster::start();
+    let pod = cluster.pod(1);
+    // Nothing of the netmesh has run yet; the dot keeps the host's resolver out.
+    let mut early = pod.resolve("nobody.default.svc.cluster.local.");
+    assert!(futures::poll!(early.as_mut()).is_pending());
+    assert_eq!(early.await, Err(carob_net::NetworkError::NameUnresolvable));
+    cluster.stop().await;
+}

@@ -152,3 +152,21 @@ fn a_pod_gets_so_many_sockets_and_its_neighbours_still_theirs() {
     assert_eq!(phase, "Succeeded", "{log}");
     kubectl.run(&["delete", "pod", "flood-1", "flood-2", "--grace-period", "1"]);
 }
+
+#[test]
+fn flows_that_are_denied_are_counted_in_the_nodes_metrics() {
+    let kubectl = cluster().namespace("denied-flows");
+    let node = kubectl.field(&["nodes"], "{.items[0].metadata.name}");
+    let denied = |protocol: &str| -> u64 {
+        let metrics = kubectl.run(&["get", "--raw", &format!("/api/v1/nodes/{node}/proxy/metrics")]);
+        let name = format!(
+            "carob_network_flows_denied_total{{direction=\"egress\",protocol=\"{protocol}\",reason=\"shield\"}} "
+        );
+        metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_else(|| panic!("{metrics}"))
+    };
+    let before = [denied("tcp"), denied("udp")];
+    let forbidden = "169.254.169.254:80";
+    let (phase, log) = ask(&kubectl, "curious", "samples/echo-client:1", &["tcp", forbidden, "udp", forbidden]);
+    assert_eq!((phase.as_str(), log.lines().count()), ("Failed", 2), "{log}");
+    assert!(denied("tcp") > before[0] && denied("udp") > before[1], "{before:?}");
+}

@@ -10,6 +10,7 @@ mod backlog;
 mod connect;
 mod frontends;
 mod http;
+mod listed;
 mod metered;
 mod names;
 mod outside;
@@ -36,6 +37,7 @@ pub(crate) use names::Directory;
 pub use range::Range;
 pub(crate) use route::Source;
 
+use listed::Listed;
 use names::Upstream;
 use pod::{Pod, PodNetwork};
 
@@ -95,6 +97,8 @@ pub(crate) struct Shared {
     pub(crate) endpoints: HttpEndpoints,
     pub(crate) frontends: Frontends,
     pub(crate) directory: Directory,
+    /// Whether the frontends and the directory have been filled once.
+    pub(crate) listed: Listed,
     upstream: Upstream,
     decision: DecisionPoint,
     /// Of whatever is not a Pod.
@@ -124,6 +128,7 @@ impl Mesh {
             endpoints: HttpEndpoints::default(),
             frontends: Frontends::default(),
             directory: Directory::default(),
+            listed: Listed::default(),
             upstream: Upstream::default(),
             decision: DecisionPoint::new(std::iter::once(shield).chain(rules).collect()),
         };
@@ -133,11 +138,6 @@ impl Mesh {
     /// The HTTP services that answer at Pods' addresses.
     pub fn endpoints(&self) -> &HttpEndpoints {
         &self.shared.endpoints
-    }
-
-    /// Flows that were denied so far.
-    pub fn denied(&self) -> Denied {
-        self.shared.decision.denied()
     }
 
     /// Where the cluster's API listens on the host.
@@ -161,6 +161,10 @@ impl Networks for Mesh {
             pods.insert(*ip, pod.clone());
         }
         Ok(Arc::new(PodNetwork(pod)))
+    }
+
+    fn denied(&self) -> Vec<Denied> {
+        self.shared.decision.denied()
     }
 }
 

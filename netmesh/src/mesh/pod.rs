@@ -145,7 +145,12 @@ impl Network for PodNetwork {
         let (pod, name) = (self.0.clone(), name.to_owned());
         let runtime = pod.shared.runtime.clone();
         // On the node's runtime: the system's resolver takes a thread of it, and the guests have none to spare.
-        let resolving = async move { pod.shared.resolve(&pod.workload, &name).await };
+        let resolving = async move {
+            if name.parse::<IpAddr>().is_err() {
+                pod.shared.listed.wait().await?;
+            }
+            pod.shared.resolve(&pod.workload, &name).await
+        };
         let resolving = AbortOnDropHandle::new(runtime.spawn(resolving));
         async move { resolving.await.unwrap_or(Err(NetworkError::ResolverFailure)) }.boxed()
     }

@@ -1,14 +1,16 @@
 //! The one place that every flow of a workload passes before a byte of it moves.
 
 mod complaints;
+mod denials;
 mod own;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::{NetworkError, Workload};
 use complaints::Complaints;
+use denials::Denials;
+pub use denials::{Denial, Denied, Direction, Reason};
 use own::OwnAddresses;
 
 /// What carries a flow. A request of HTTP is a flow of TCP, however it gets there.
@@ -18,6 +20,20 @@ pub enum Protocol {
     Tcp,
     /// A datagram.
     Udp,
+}
+
+impl Protocol {
+    const ALL: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
+}
+
+/// In lower case, as metrics have it.
+impl std::fmt::Display for Protocol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        })
+    }
 }
 
 /// One end of a flow.
@@ -47,15 +63,14 @@ pub trait Rule: Send + Sync + 'static {
     /// Lets the flow pass, or says why not.
     ///
     /// # Errors
-    /// Why the flow is forbidden, in words for whoever wanted it.
-    fn decide(&self, flow: &Flow<'_>) -> Result<(), String>;
+    /// The [`Denial`], if the flow is forbidden.
+    fn decide(&self, flow: &Flow<'_>) -> Result<(), Denial>;
 }
 
 /// Decides flows: one passes if every rule lets it.
 pub struct DecisionPoint {
     rules: Vec<Box<dyn Rule>>,
-    denied_tcp: AtomicU64,
-    denied_udp: AtomicU64,
+    denials: Denials,
     complaints: Complaints,
 }
 
@@ -63,20 +78,10 @@ pub struct DecisionPoint {
 #[derive(Debug)]
 pub struct Passed(());
 
-/// How many flows were denied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Denied {
-    /// Connections, and requests of HTTP.
-    pub tcp: u64,
-    /// Datagrams.
-    pub udp: u64,
-}
-
 impl DecisionPoint {
     /// A decision point that keeps these rules.
     pub fn new(rules: Vec<Box<dyn Rule>>) -> DecisionPoint {
-        let (denied_tcp, denied_udp) = (AtomicU64::new(0), AtomicU64::new(0));
-        DecisionPoint { rules, denied_tcp, denied_udp, complaints: Complaints::default() }
+        DecisionPoint { rules, denials: Denials::default(), complaints: Complaints::default() }
     }
 
     /// Decides one flow; one that is denied is counted and logged.
@@ -86,26 +91,24 @@ impl DecisionPoint {
     pub fn decide(&self, flow: &Flow<'_>) -> Result<Passed, NetworkError> {
         match self.rules.iter().try_for_each(|rule| rule.decide(flow)) {
             Ok(()) => Ok(Passed(())),
-            Err(why) => {
-                self.deny(flow, &why);
-                Err(NetworkError::AccessDenied(why))
+            Err(denial) => {
+                self.deny(flow, &denial);
+                Err(NetworkError::AccessDenied(denial.why))
             }
         }
     }
 
-    /// Flows that were denied so far.
-    pub fn denied(&self) -> Denied {
-        Denied { tcp: self.denied_tcp.load(Ordering::Relaxed), udp: self.denied_udp.load(Ordering::Relaxed) }
+    /// Flows that were denied so far, of every kind.
+    pub fn denied(&self) -> Vec<Denied> {
+        self.denials.all()
     }
 
-    fn deny(&self, flow: &Flow<'_>, why: &str) {
-        match flow.protocol {
-            Protocol::Tcp => self.denied_tcp.fetch_add(1, Ordering::Relaxed),
-            Protocol::Udp => self.denied_udp.fetch_add(1, Ordering::Relaxed),
-        };
+    fn deny(&self, flow: &Flow<'_>, denial: &Denial) {
+        self.denials.add(flow.protocol, denial);
         if let Some(unsaid) = self.complaints.may_speak(Instant::now()) {
-            let (from, to) = (name(flow.from), name(flow.to));
-            tracing::warn!(from, to, port = flow.port, protocol = ?flow.protocol, why, unsaid, "denied a flow");
+            let (from, to, Denial { direction, reason, why }) = (name(flow.from), name(flow.to), denial);
+            let (protocol, port) = (flow.protocol, flow.port);
+            tracing::warn!(from, to, port, %protocol, %direction, %reason, why, unsaid, "denied a flow");
         }
     }
 }
@@ -133,17 +136,18 @@ impl HostShield {
 }
 
 impl Rule for HostShield {
-    fn decide(&self, flow: &Flow<'_>) -> Result<(), String> {
+    fn decide(&self, flow: &Flow<'_>) -> Result<(), Denial> {
         let Party::Outside(ip) = flow.to else { return Ok(()) };
         let ip = ip.to_canonical();
         if flow.protocol == Protocol::Tcp && self.exceptions.contains(&SocketAddr::new(ip, flow.port)) {
             return Ok(());
         }
-        match forbidden(ip) {
-            Some(kind) => Err(format!("{ip} is {kind}")),
-            None if self.own.contains(ip, Instant::now()) => Err(format!("{ip} is an address of the node")),
-            None => Ok(()),
-        }
+        let kind = match forbidden(ip) {
+            Some(kind) => kind,
+            None if self.own.contains(ip, Instant::now()) => "an address of the node",
+            None => return Ok(()),
+        };
+        Err(Denial { direction: Direction::Egress, reason: Reason::Shield, why: format!("{ip} is {kind}") })
     }
 }
 

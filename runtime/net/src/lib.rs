@@ -19,7 +19,7 @@ mod stream;
 mod unplugged;
 
 pub use account::Account;
-pub use decision::{DecisionPoint, Denied, Flow, HostShield, Party, Passed, Protocol, Rule};
+pub use decision::{DecisionPoint, Denial, Denied, Direction, Flow, HostShield, Party, Passed, Protocol, Reason, Rule};
 pub use endpoints::{HttpEndpoints, Registration};
 pub use http_service::{Answer, Body, BoxError, HttpService, Refused};
 pub use network::{

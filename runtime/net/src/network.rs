@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-use crate::HttpService;
+use crate::{Denied, HttpService};
 
 /// Hands out networks to workloads. A node has one, and joins each of its Pods to it.
 pub trait Networks: Send + Sync + 'static {
@@ -16,6 +16,9 @@ pub trait Networks: Send + Sync + 'static {
     /// # Errors
     /// [`NetworkError::AddressInUse`] if another workload has one of the addresses.
     fn join(&self, workload: Workload) -> Result<Arc<dyn Network>, NetworkError>;
+
+    /// How many flows its decision point has denied so far, of every kind.
+    fn denied(&self) -> Vec<Denied>;
 }
 
 /// Who joins a network.

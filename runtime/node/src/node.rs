@@ -199,6 +199,7 @@ impl Node {
         api::router(Shown {
             node_name: self.config.name.as_str().into(),
             table: self.context.table.clone(),
+            networks: self.context.networks.clone(),
             logs: self.context.logs.clone(),
             dirs: self.context.dirs.clone(),
             data_dir: self.config.data_dir.clone(),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use carob_net::{Answer, Body, Flow, HttpService, NetworkError, Protocol, Rule};
+use carob_net::{Answer, Body, Denial, Direction, Flow, HttpService, NetworkError, Protocol, Reason, Rule};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
 
-use super::scene::{address, connect, listen, pod, receive_now, send};
+use super::scene::{address, connect, denied_flows, listen, pod, receive_now, send};
 use crate::backends::Backends;
 use crate::mesh::{Frontend, Mesh, MeshConfig, Source};
 use crate::table::{ObjectName, ServicePort};
@@ -15,8 +15,12 @@ use crate::table::{ObjectName, ServicePort};
 struct Closed(u16);
 
 impl Rule for Closed {
-    fn decide(&self, flow: &Flow<'_>) -> Result<(), String> {
-        if flow.port == self.0 { Err(format!("port {} is closed", self.0)) } else { Ok(()) }
+    fn decide(&self, flow: &Flow<'_>) -> Result<(), Denial> {
+        if flow.port != self.0 {
+            return Ok(());
+        }
+        let why = format!("port {} is closed", self.0);
+        Err(Denial { direction: Direction::Ingress, reason: Reason::Policy, why })
     }
 }
 
@@ -59,7 +63,7 @@ async fn connections_to_a_pod_directly_and_through_a_service() {
         assert_eq!(connect(&client, to).await.err(), Some(denied()), "{to}");
     }
     assert!(connect(&client, "10.244.0.2:8").await.is_ok());
-    assert_eq!(mesh.denied().tcp, 3);
+    assert_eq!(denied_flows(&mesh, Protocol::Tcp), 3);
 }
 
 #[tokio::test]
@@ -73,7 +77,7 @@ async fn datagrams_to_a_pod_directly_and_through_a_service() {
         assert_eq!(send(&*near, "x", to).await, Err(denied()), "{to}");
     }
     assert!(receive_now(&*far).is_none());
-    assert_eq!(mesh.denied().udp, 3);
+    assert_eq!(denied_flows(&mesh, Protocol::Udp), 3);
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use carob_net::{
-    Buffers, Datagram, Network, NetworkError, Networks, TcpConnection, TcpListener, TcpStream, UdpSocket, Workload,
+    Buffers, Datagram, Network, NetworkError, Networks, Protocol, TcpConnection, TcpListener, TcpStream, UdpSocket,
+    Workload,
 };
 use futures::future::poll_fn;
 
@@ -85,4 +86,9 @@ pub(super) fn receive_now(socket: &dyn UdpSocket) -> Option<Datagram> {
         Poll::Ready(received) => Some(received.unwrap()),
         Poll::Pending => None,
     }
+}
+
+/// Flows of this protocol that were denied so far.
+pub(super) fn denied_flows(mesh: &Mesh, protocol: Protocol) -> u64 {
+    mesh.denied().iter().filter(|denied| denied.protocol == protocol).map(|denied| denied.flows).sum()
 }

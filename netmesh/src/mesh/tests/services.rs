@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::scene::{accept_now, address, connect, listen, mesh, pod, receive, send};
 use crate::backends::Backends;
 use crate::mesh::{Frontend, Mesh};
-use crate::table::{ObjectName, ServicePort};
+use crate::table::{Change, ObjectName, Service, ServicePort};
 
 /// A Service at an address, in front of these endpoints.
 fn service(mesh: &Mesh, protocol: Protocol, at: &str, endpoints: &[&str], affinity: Option<Duration>) -> Arc<Backends> {
@@ -255,4 +255,22 @@ async fn a_client_of_the_host_reaches_a_socket_but_not_a_loopback() {
     for to in ["10.244.0.2:8", "127.0.0.1:8", "192.0.2.1:80"] {
         assert!(mesh.connect_inside(client, address(to)).is_err(), "{to}");
     }
+}
+
+#[tokio::test]
+async fn a_name_that_is_asked_for_before_services_are_known_waits_for_them() {
+    let mesh = mesh();
+    let network = pod(&mesh, 2);
+    mesh.shared().listed.expect();
+    assert_eq!(network.resolve("10.96.0.9").await, Ok(vec![address("10.96.0.9:0").ip()]), "an address needs nobody");
+    let mut early = network.resolve("web");
+    assert!(futures::poll!(early.as_mut()).is_pending());
+    mesh.shared().directory.apply(&Change::Service(Service {
+        name: ObjectName { namespace: "default".into(), name: "web".into() },
+        frontends: Vec::new(),
+        cluster_ips: vec![address("10.96.0.9:0").ip()],
+        external_name: None,
+    }));
+    mesh.shared().listed.complete();
+    assert_eq!(early.await, Ok(vec![address("10.96.0.9:0").ip()]));
 }

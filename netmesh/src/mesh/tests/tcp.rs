@@ -1,7 +1,7 @@
-use carob_net::NetworkError;
+use carob_net::{NetworkError, Protocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::scene::{accept, accept_now, address, connect, connect_from, join, listen, meet, mesh, pod};
+use super::scene::{accept, accept_now, address, connect, connect_from, denied_flows, join, listen, meet, mesh, pod};
 use crate::mesh::{Caps, Mesh, MeshConfig};
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn what_cannot_be_reached_says_why() {
         let denied = connect(&own, to).await.err();
         assert!(matches!(denied, Some(NetworkError::AccessDenied(_))), "{to}: {denied:?}");
     }
-    assert_eq!(mesh.denied().tcp, 5);
+    assert_eq!(denied_flows(&mesh, Protocol::Tcp), 5);
 }
 
 #[tokio::test]

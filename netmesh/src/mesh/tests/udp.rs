@@ -1,6 +1,6 @@
-use carob_net::{NetworkError, UdpSocket};
+use carob_net::{NetworkError, Protocol, UdpSocket};
 
-use super::scene::{address, mesh, pod, receive, receive_now, send};
+use super::scene::{address, denied_flows, mesh, pod, receive, receive_now, send};
 
 fn bind(network: &std::sync::Arc<dyn carob_net::Network>, at: &str) -> Box<dyn UdpSocket> {
     network.bind_udp(address(at)).unwrap()
@@ -50,7 +50,7 @@ async fn what_cannot_be_sent_says_why() {
     for to in ["224.0.0.251:5353", "255.255.255.255:67", "169.254.169.254:80", "0.0.0.0:53"] {
         assert!(matches!(send(&*socket, "x", to).await, Err(NetworkError::AccessDenied(_))), "{to}");
     }
-    assert_eq!(mesh.denied().udp, 4);
+    assert_eq!(denied_flows(&mesh, Protocol::Udp), 4);
     let long = "x".repeat(65_508);
     assert_eq!(send(&*socket, &long, "127.0.0.1:53").await, Err(NetworkError::DatagramTooLarge));
     assert_eq!(send(&*socket, &long[1..], "127.0.0.1:53").await, Ok(()));

@@ -76,8 +76,12 @@ fn an_exception_is_one_port_by_tcp() {
 struct NotPort(u16);
 
 impl Rule for NotPort {
-    fn decide(&self, flow: &Flow<'_>) -> Result<(), String> {
-        if flow.port == self.0 { Err(format!("port {} is closed", self.0)) } else { Ok(()) }
+    fn decide(&self, flow: &Flow<'_>) -> Result<(), Denial> {
+        if flow.port != self.0 {
+            return Ok(());
+        }
+        let why = format!("port {} is closed", self.0);
+        Err(Denial { direction: Direction::Ingress, reason: Reason::Policy, why })
     }
 }
 
@@ -92,5 +96,11 @@ fn every_rule_has_to_agree_and_what_is_denied_is_counted() {
     assert_eq!(refused, NetworkError::AccessDenied("port 25 is closed".into()));
     decide(Protocol::Udp, Party::Outside("127.0.0.1".parse().unwrap()), 53).unwrap_err();
     decide(Protocol::Udp, Party::Workload(&to), 25).unwrap_err();
-    assert_eq!(point.denied(), Denied { tcp: 1, udp: 2 });
+    let denied: Vec<String> = point.denied().iter().filter(|denied| denied.flows > 0).map(described).collect();
+    assert_eq!(denied, ["1 tcp ingress policy", "1 udp ingress policy", "1 udp egress shield"]);
+    assert_eq!(point.denied().len(), 8, "kinds of which there were none are told too");
+}
+
+fn described(Denied { protocol, direction, reason, flows }: &Denied) -> String {
+    format!("{flows} {protocol} {direction} {reason}")
 }

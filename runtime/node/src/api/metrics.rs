@@ -1,10 +1,12 @@
-//! `/metrics/resource`: what the node and its Pods use, in Prometheus' text format and the kubelet's names.
+//! What the node tells in Prometheus' text format: at `/metrics/resource` what it and its Pods use, in the kubelet's names;
+//! at `/metrics` what it did.
 
 use std::fmt::Write;
 
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use carob_net::Denied;
 
 use super::{Shown, stats};
 use crate::machine::MachineUse;
@@ -26,7 +28,23 @@ struct Told {
 pub(super) async fn resource(State(shown): State<Shown>) -> impl IntoResponse {
     let (containers, pods) = told(&shown);
     let machine = MachineUse::read(&shown.data_dir);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text(&containers, &pods, &machine))
+    exposition(text(&containers, &pods, &machine))
+}
+
+pub(super) async fn node(State(shown): State<Shown>) -> impl IntoResponse {
+    let denied: Vec<Sample> = shown.networks.denied().iter().map(denied_flows).collect();
+    let mut out = String::new();
+    family(&mut out, &DENIED_FLOWS, &denied);
+    exposition(out)
+}
+
+fn denied_flows(Denied { protocol, direction, reason, flows }: &Denied) -> Sample {
+    let labels = format!("direction=\"{direction}\",protocol=\"{protocol}\",reason=\"{reason}\"");
+    Sample { labels, value: *flows as f64 }
+}
+
+fn exposition(text: String) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 
 fn told(shown: &Shown) -> (Vec<Told>, Vec<Told>) {
@@ -98,6 +116,11 @@ const POD_MEMORY: Family =
     ("pod_memory_working_set_bytes", "gauge", "[STABLE] Current working set of the pod in bytes");
 const SCRAPE_ERROR: Family =
     ("resource_scrape_error", "gauge", "[STABLE] 1 if there was an error while getting container metrics, 0 otherwise");
+const DENIED_FLOWS: Family = (
+    "carob_network_flows_denied_total",
+    "counter",
+    "Flows of Pods that were denied: connections, HTTP requests and datagrams, by direction, protocol and reason",
+);
 
 /// Writes a family, unless it is empty. Names of Pods, namespaces and containers have nothing to escape.
 fn family(out: &mut String, (name, kind, help): &Family, samples: &[Sample]) {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::routing::{any, get};
 use axum::{Json, Router};
+use carob_net::Networks;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
@@ -28,6 +29,7 @@ pub(crate) use streams::Sessions;
 pub(crate) struct Shown {
     pub(crate) node_name: Arc<str>,
     pub(crate) table: PodTable,
+    pub(crate) networks: Arc<dyn Networks>,
     pub(crate) logs: LogHub,
     pub(crate) dirs: PodDirs,
     pub(crate) data_dir: PathBuf,
@@ -45,6 +47,7 @@ pub(crate) fn router(shown: Shown) -> Router {
         .route("/attach/{namespace}/{pod}/{container}", any(streams::attach))
         .route("/portForward/{namespace}/{pod}", any(streams::port_forward))
         .route("/stats/summary", get(stats::summary))
+        .route("/metrics", get(metrics::node))
         .route("/metrics/resource", get(metrics::resource))
         .with_state(shown)
 }

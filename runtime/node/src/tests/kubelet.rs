@@ -79,6 +79,9 @@ async fn pods_and_what_they_use_are_shown() {
     let summary = parse(cluster.kubelet("/stats/summary").await.1);
     assert_eq!(summary["pods"][0]["containers"][0]["cpu"]["usageCoreNanoSeconds"], 1_500_000_000);
     let metrics = cluster.kubelet("/metrics/resource").await.1;
+    let denied = cluster.kubelet("/metrics").await.1;
+    let line = "carob_network_flows_denied_total{direction=\"egress\",protocol=\"tcp\",reason=\"shield\"} 0";
+    assert!(denied.lines().any(|found| found == line), "{denied}");
     let line = "container_memory_working_set_bytes{container=\"a\",namespace=\"default\",pod=\"p\"} 65536";
     assert!(metrics.lines().any(|found| found == line), "{metrics}");
 }
