@@ -3,21 +3,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::authority::{Authority, KeyPair, Names};
+use crate::authority::{Authority, Names};
 use crate::token_key::TokenKey;
-use crate::{Error, files};
+use crate::{Error, KeyPair, files};
 
-/// How long the API server's and the administrator's certificates are valid. Both are made anew at every start.
+/// How long the API server's own and the administrator's certificates are valid. They are made anew at every start.
 const LEAF_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What one cluster in one process needs to prove who is who.
 pub struct ClusterPki {
     /// The cluster's authority; kept on disk.
-    pub authority: Authority,
+    pub authority: Arc<Authority>,
     /// The API server's serving certificate.
     pub apiserver: KeyPair,
     /// A client certificate of the group `system:masters`.
     pub admin: KeyPair,
+    /// The client certificate by which the API server asks kubelets, of the group `system:masters`, too.
+    pub kubelet_client: KeyPair,
     /// The key that signs ServiceAccounts' tokens; kept on disk.
     pub tokens: Arc<TokenKey>,
 }
@@ -30,8 +32,9 @@ impl ClusterPki {
         let authority = load_or_create_authority(folder, now)?;
         let apiserver = authority.server("kube-apiserver", names, now, LEAF_LIFE)?;
         let admin = authority.client("kubernetes-admin", "system:masters", now, LEAF_LIFE)?;
+        let kubelet_client = authority.client("kube-apiserver-kubelet-client", "system:masters", now, LEAF_LIFE)?;
         let tokens = Arc::new(TokenKey::load_or_create(&folder.join("sa.key"))?);
-        Ok(Self { authority, apiserver, admin, tokens })
+        Ok(Self { authority: Arc::new(authority), apiserver, admin, kubelet_client, tokens })
     }
 }
 

@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::authority::KeyPair;
+use crate::KeyPair;
 
 /// A kubeconfig with one cluster, one user and one context, all named `carob`.
 ///

@@ -8,15 +8,23 @@
 //! This crate never opens a socket and never decides who may do what. Start reading at [`ClusterPki::load_or_create`].
 
 mod authority;
+mod ca_hash;
 mod cluster;
 mod files;
 mod kubeconfig;
+mod node;
+mod pair;
+mod request;
 mod token_key;
 
-pub use authority::{Authority, KeyPair, Names};
+pub use authority::{Authority, Names, Usage};
+pub use ca_hash::{CaHash, CaHashError};
 pub use cluster::ClusterPki;
 pub use files::write_private;
 pub use kubeconfig::kubeconfig;
+pub use node::{NODE_USER_PREFIX, NODES_GROUP, NodeIdentity, node_user};
+pub use pair::{KeyPair, Validity};
+pub use request::{CertificateRequest, RequestError, Requested};
 pub use token_key::{PublicKey, TokenKey};
 
 use std::io;
@@ -54,6 +62,15 @@ pub enum Error {
     /// Nothing can be signed without random numbers.
     #[error("the system has no randomness to sign with")]
     NoRandomness,
+    /// A file does not hold a certificate with its key.
+    #[error("{} does not hold a certificate and its key; remove it to ask for new ones", path.display())]
+    UnusablePair {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A certificate could not be read.
+    #[error("this is no X.509 certificate in PEM")]
+    NoCertificate,
     /// A certificate could not be made.
     #[error("cannot make a certificate")]
     Sign(#[from] rcgen::Error),

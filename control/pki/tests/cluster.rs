@@ -64,3 +64,19 @@ fn a_half_written_authority_is_made_again_and_a_damaged_one_is_refused() {
     let refused = ClusterPki::load_or_create(folder.path(), &names(), SystemTime::now());
     assert!(matches!(refused, Err(Error::Unusable { .. })));
 }
+
+#[test]
+fn a_node_is_client_and_server_by_its_name_and_addresses() {
+    let folder = tempfile::tempdir().unwrap();
+    let pki = ClusterPki::load_or_create(folder.path(), &names(), SystemTime::now()).unwrap();
+    let life = std::time::Duration::from_secs(60);
+    let pair = pki.authority.node("n1", &names(), SystemTime::now(), life).unwrap();
+    with_parsed(&pair.certificate, |node| {
+        let subject = node.subject();
+        assert_eq!(subject.iter_common_name().next().unwrap().as_str().unwrap(), "system:node:n1");
+        assert_eq!(subject.iter_organization().next().unwrap().as_str().unwrap(), "system:nodes");
+        assert_eq!(node.subject_alternative_name().unwrap().unwrap().value.general_names.len(), 2);
+        let usages = node.extended_key_usage().unwrap().unwrap().value;
+        assert!(usages.client_auth && usages.server_auth);
+    });
+}
