@@ -1,8 +1,10 @@
 //! The guest that does harm: shows what the node does about it, and that its neighbours do not notice.
 //!
-//! `misbehave spin | eat-memory | trap | panic | sockets | exit CODE`
+//! `misbehave spin | eat-memory | trap | panic | sockets | flood-sockets | exit CODE`
 
-use std::net::TcpListener;
+use std::any::Any;
+use std::io;
+use std::net::{TcpListener, UdpSocket};
 use std::process::exit;
 use std::time::Duration;
 
@@ -17,13 +19,14 @@ fn main() {
         ["trap"] => trap(),
         ["panic"] => panic!("misbehave was asked to panic"),
         ["sockets"] => take_sockets(),
+        ["flood-sockets"] => flood_sockets(),
         ["exit", code] => wasip2::cli::exit::exit_with_code(code.parse().unwrap_or_else(|_| usage())),
         _ => usage(),
     }
 }
 
 fn usage() -> ! {
-    eprintln!("usage: misbehave spin | eat-memory | trap | panic | sockets | exit CODE (0 to 255)");
+    eprintln!("usage: misbehave spin | eat-memory | trap | panic | sockets | flood-sockets | exit CODE (0 to 255)");
     exit(1)
 }
 
@@ -65,4 +68,22 @@ fn take_sockets() -> ! {
     loop {
         std::thread::sleep(Duration::from_secs(3600));
     }
+}
+
+/// Opens sockets of all kinds without end: whenever it gets no more, it says how many it has, and gives half of them back.
+fn flood_sockets() -> ! {
+    let mut open = Vec::new();
+    loop {
+        match a_socket(open.len()) {
+            Ok(socket) => open.push(socket),
+            Err(error) => {
+                println!("has {} sockets, then: {error}", open.len());
+                open.truncate(open.len() / 2);
+            }
+        }
+    }
+}
+
+fn a_socket(number: usize) -> io::Result<Box<dyn Any>> {
+    if number % 2 == 0 { Ok(Box::new(TcpListener::bind("0.0.0.0:0")?)) } else { Ok(Box::new(UdpSocket::bind("0.0.0.0:0")?)) }
 }

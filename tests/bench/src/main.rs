@@ -4,6 +4,7 @@
 //! minute: read the ratios. Start reading at [`BENCHES`], then `measure.rs` for how a load is made and counted.
 
 mod calls;
+mod cluster;
 mod creates;
 mod fanout;
 mod floor;

@@ -1,4 +1,4 @@
-//! A whole cluster in this process: how long a Deployment takes from none to many Ready, what it holds in memory, and that
+//! Many Pods in a whole cluster: how long a Deployment takes from none to many Ready, what it holds in memory, and that
 //! each Pod answers at its own address.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,26 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use carob_apiserver::{ApiServer, Config, Identity};
-use carob_engine::{Engine, EngineConfig};
 use carob_net::{Buffers, HttpRoute, Network, Networks, TcpStream, Workload};
-use carob_netmesh::{Mesh, MeshConfig};
-use carob_node::images::ImageStore;
-use carob_node::{Node, NodeConfig};
-use carob_reconcile::Informers;
-use carob_store::Redb;
 use futures::future::try_join_all;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Node as NodeObject, Pod};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
-use kube::{Api, Client};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
+use crate::cluster::Cluster;
 use crate::floor::GroupCommit;
 use crate::table::{Row, Target};
 
@@ -84,7 +76,7 @@ const ASKER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 244, 255, 1));
 pub(crate) async fn run(guest: Guest, pods: usize) -> Result<Vec<Row>> {
     let dir = tempfile::tempdir()?;
     let bare = resident()?;
-    let cluster = Cluster::start(dir.path(), guest).await?;
+    let cluster = Many::start(dir.path(), guest).await?;
     let idle = resident()?;
     let begun = Instant::now();
     cluster.scale(pods).await?;
@@ -137,49 +129,21 @@ async fn commits(dir: &Path, object: &[u8], count: usize) -> Result<Duration> {
     Ok(begun.elapsed())
 }
 
-/// The parts as `carob up` wires them, but for sockets. Dropping it ends them.
-struct Cluster {
-    admin: Client,
-    mesh: Mesh,
-    _parts: JoinSet<()>,
+/// A cluster with one Deployment of many Pods.
+struct Many {
+    cluster: Cluster,
 }
 
-impl Cluster {
-    async fn start(dir: &Path, guest: Guest) -> Result<Cluster> {
-        let store = Redb::open(&dir.join("store.redb"), carob_store::Options::default())?;
-        let api = ApiServer::new(Arc::new(store), Config::default()).await?;
-        let door = api.clone();
-        let client =
-            move |user: &str| Client::new(door.client(Identity::user(user).group("system:masters")), "default");
-        let stop = CancellationToken::new();
-        let mut parts = JoinSet::new();
-        let informers = Arc::new(Informers::new(client("system:kube-controller-manager")));
-        let (scheduler, shared, token) = (client("system:kube-scheduler"), informers.clone(), stop.clone());
-        parts.spawn(async move { carob_scheduler::run(scheduler, &shared, token).await });
-        let (clients, token) = (client.clone(), stop.clone());
-        let config = carob_controllers::Config { ca_pem: String::new() };
-        parts.spawn(async move { carob_controllers::run(clients, &informers, config, token).await });
-        let images = ImageStore::open(dir.join("images"))?;
+impl Many {
+    async fn start(dir: &Path, guest: Guest) -> Result<Many> {
         let (name, image) = guest.image();
-        images.load(image, name)?;
-        let engine = Engine::new(EngineConfig::new(dir.join("compiled")))?;
-        let mut config = NodeConfig::new("node", dir.join("node"), images, IpAddr::V4(Ipv4Addr::LOCALHOST));
-        // A full disk is no matter of this benchmark; under its pressure nothing would be scheduled.
-        config.eviction_hard = "nodefs.available<1%,imagefs.available<1%".parse()?;
-        let mesh = Mesh::new(MeshConfig::default());
-        let node = Node::new(client("system:node:node"), engine, Arc::new(mesh.clone()), config);
-        parts.spawn(async move { node.run(stop).await });
-        let cluster = Cluster { admin: client("admin"), mesh, _parts: parts };
-        cluster.settle(name).await?;
-        Ok(cluster)
+        let many = Many { cluster: Cluster::start(dir, name, image).await? };
+        many.settle(name).await?;
+        Ok(many)
     }
 
-    /// Waits for the node, then has one Pod run, so that the image is compiled.
+    /// Has one Pod run, so that the image is compiled.
     async fn settle(&self, image: &str) -> Result<()> {
-        let nodes: Api<NodeObject> = Api::all(self.admin.clone());
-        while nodes.get_opt("node").await?.and_then(|node| node.status?.conditions).is_none() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
         self.deployments().create(&PostParams::default(), &deployment(image)?).await?;
         self.scale(1).await?;
         self.ready(1).await?;
@@ -209,7 +173,7 @@ impl Cluster {
     /// Asks every Pod at its own address, through the node's network. A Pod may be Ready before its guest listens.
     async fn each_answers(&self, guest: Guest, pods: &[Pod]) -> Result<()> {
         let (namespace, name, addresses) = ("default".into(), "asker".into(), vec![ASKER]);
-        let network = self.mesh.join(Workload { namespace, name, addresses, hosts: vec![] })?;
+        let network = self.cluster.mesh.join(Workload { namespace, name, addresses, hosts: vec![] })?;
         for pod in pods {
             let name = pod.metadata.name.as_deref().context("a Pod has a name")?;
             let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()).context("a Pod has an address")?;
@@ -223,12 +187,12 @@ impl Cluster {
     }
 
     async fn pods(&self) -> Result<Vec<Pod>> {
-        let pods: Api<Pod> = Api::default_namespaced(self.admin.clone());
+        let pods: Api<Pod> = Api::default_namespaced(self.cluster.admin.clone());
         Ok(pods.list(&ListParams::default()).await?.items)
     }
 
     fn deployments(&self) -> Api<Deployment> {
-        Api::default_namespaced(self.admin.clone())
+        Api::default_namespaced(self.cluster.admin.clone())
     }
 }
 

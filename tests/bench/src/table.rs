@@ -22,6 +22,8 @@ pub(crate) enum Target {
     AtMost(f64),
     /// It should be the floor, give or take this part of it.
     Within(f64),
+    /// It should come this near to the floor, and never past it: a limit proves nothing unless it was reached.
+    Reaches(f64),
     /// Printed for its own sake.
     None,
 }
@@ -36,6 +38,7 @@ impl Row {
             Target::AtLeast(least) if self.ratio() >= least => "met",
             Target::AtMost(most) if self.ratio() <= most => "met",
             Target::Within(part) if (self.ratio() - 1.0).abs() <= part => "met",
+            Target::Reaches(part) if (part..=1.0).contains(&self.ratio()) => "met",
             Target::None => "",
             _ => "missed",
         };
@@ -57,6 +60,7 @@ impl std::fmt::Display for Target {
             Self::AtLeast(least) => write!(f, ">= {least:.2}x"),
             Self::AtMost(most) => write!(f, "<= {most:.2}x"),
             Self::Within(part) => write!(f, "+-{:.0} %", part * 100.0),
+            Self::Reaches(part) => write!(f, "{part:.2}x to 1.00x"),
             Self::None => Ok(()),
         }
     }
@@ -102,6 +106,11 @@ mod tests {
         assert_eq!(row(3.9, Target::AtLeast(0.4)), "missed");
         assert_eq!(row(21.0, Target::AtMost(2.0)), "missed");
         assert_eq!((row(9.6, Target::Within(0.05)), row(10.6, Target::Within(0.05))), ("met".into(), "missed".into()));
+        assert_eq!((row(9.6, Target::Reaches(0.9)), row(10.0, Target::Reaches(1.0))), ("met".into(), "met".into()));
+        assert_eq!(
+            (row(8.9, Target::Reaches(0.9)), row(10.1, Target::Reaches(0.9))),
+            ("missed".into(), "missed".into())
+        );
         assert_eq!(row(21.0, Target::None), "");
     }
 }

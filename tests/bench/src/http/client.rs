@@ -64,11 +64,15 @@ fn ends(answer: &[u8]) -> bool {
     }
 }
 
+/// How much longer than its time a load may take: a server that no longer answers is a failure, not a wait for ever.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Asks on `connections` for `time`, from one thread of its own, so that every contender has the same beside it.
 pub(crate) async fn load(address: SocketAddr, connections: usize, time: Duration) -> Result<Load> {
     let client = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(ask(address, connections, time))
+        let asking = async { tokio::time::timeout(time + PATIENCE, ask(address, connections, time)).await };
+        runtime.block_on(asking).context("the server has stopped to answer")?
     });
     tokio::task::spawn_blocking(|| client.join()).await?.ok().context("the client panicked")?
 }

@@ -5,15 +5,15 @@
 //! engine is behind a plain hyper server.
 
 mod bare;
-mod client;
+pub(crate) mod client;
 mod cold;
 pub(crate) mod guest;
 mod native;
-mod neighbours;
+pub(crate) mod neighbours;
 mod node_port;
 pub(crate) mod ours;
 mod requests;
-mod serve;
+pub(crate) mod serve;
 mod wasmtime_serve;
 
 pub(crate) use cold::run as cold;

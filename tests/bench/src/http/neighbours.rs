@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use carob_engine::Container;
 
+use super::serve::Server;
 use super::{client, guest, ours};
 use crate::table::{Row, Target};
 
@@ -13,9 +15,7 @@ const TICK: f64 = 1.0;
 
 pub(crate) async fn run() -> Result<Vec<Row>> {
     let guests = guest::engine()?;
-    let hello = ours::container(&guests.engine, &guests.program("hello-http").await?, &[])?;
-    let server = ours::start(&hello).await?;
-    let idle = client::load(server.address, 1, TIME).await?.quantile(0.99);
+    let neighbour = Neighbour::start(&guests).await?;
     let cores = std::thread::available_parallelism()?.get();
     let misbehave = guests.program("misbehave").await?;
     let mut rows = Vec::new();
@@ -26,15 +26,36 @@ pub(crate) async fn run() -> Result<Vec<Row>> {
             .map(|_| ours::container(&guests.engine, &misbehave, &["misbehave", "spin"]))
             .collect();
         let _spinners = spinners?;
-        let beside = client::load(server.address, 1, TIME).await?.quantile(0.99);
-        rows.push(Row {
-            what,
-            unit: "ms",
-            ours: beside,
-            floor_is: "idle p99 and 2 ticks per spinner on a core",
-            floor: idle + 2.0 * TICK * per_core as f64,
-            target: Target::AtMost(1.0),
-        });
+        rows.push(neighbour.beside(per_core, what).await?);
     }
     Ok(rows)
+}
+
+/// A server that is asked without a pause, one request at a time.
+pub(crate) struct Neighbour {
+    server: Server,
+    /// Its p99 while nothing else runs, in milliseconds.
+    idle: f64,
+    _container: Container,
+}
+
+impl Neighbour {
+    pub(crate) async fn start(guests: &guest::Guests) -> Result<Neighbour> {
+        let container = ours::container(&guests.engine, &guests.program("hello-http").await?, &[])?;
+        let server = ours::start(&container).await?;
+        let idle = client::load(server.address, 1, TIME).await?.quantile(0.99);
+        Ok(Neighbour { server, idle, _container: container })
+    }
+
+    /// What it notices of what runs now: so many containers for each core that always want to run.
+    pub(crate) async fn beside(&self, per_core: usize, what: &'static str) -> Result<Row> {
+        Ok(Row {
+            what,
+            unit: "ms",
+            ours: client::load(self.server.address, 1, TIME).await?.quantile(0.99),
+            floor_is: "idle p99 and 2 ticks per spinner on a core",
+            floor: self.idle + 2.0 * TICK * per_core as f64,
+            target: Target::AtMost(1.0),
+        })
+    }
 }

@@ -33,7 +33,12 @@ pub(crate) fn printing(
     limits: Limits,
     output: Arc<dyn Output>,
 ) -> Result<Container> {
-    let config = ContainerConfig {
+    Ok(engine.start(program, ContainerConfig { limits, output, ..config(args) })?)
+}
+
+/// What a container is given that has no limits, reaches nothing, and that nobody listens to.
+pub(crate) fn config(args: &[&str]) -> ContainerConfig {
+    ContainerConfig {
         name: "bench".into(),
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         env: vec![],
@@ -42,13 +47,12 @@ pub(crate) fn printing(
         network: Arc::new(Unplugged),
         input: Input::default(),
         terminal: false,
-        limits,
-        output,
+        limits: Limits::default(),
+        output: Arc::new(Silent),
         http_reuse: false,
         capabilities: Arc::default(),
         composition: Composition::default(),
-    };
-    Ok(engine.start(program, config)?)
+    }
 }
 
 pub(crate) async fn start(container: &Container) -> Result<Server> {

@@ -1,9 +1,14 @@
 //! How exactly the engine keeps what containers may use.
 //!
 //! Accuracy is the CPU time that was metered beside what it should be: the limit times the time that passed, or the share
-//! that the weights say. Neighbours' latency beside spinners is a bench of its own (`neighbours`).
+//! that the weights say. Neighbours' latency beside spinners is a bench of its own (`neighbours`). A guest that wants more
+//! than its limit of sockets, programs or storage has to get all of it and no more.
 
+mod execs;
 mod guest;
+mod heard;
+mod sockets;
+mod storage;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,11 +25,16 @@ use crate::table::{Row, Target};
 const WARM_UP: Duration = Duration::from_secs(1);
 const TIME: Duration = Duration::from_secs(4);
 const MIB: u64 = 1 << 20;
+/// Far more than a guest takes to reach a limit; no phase lasts longer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run() -> Result<Vec<Row>> {
     let mut rows = throttling().await?;
     rows.push(shares().await?);
     rows.push(kill().await?);
+    rows.extend(storage::run().await?);
+    rows.extend(sockets::run().await?);
+    rows.extend(execs::run().await?);
     Ok(rows)
 }
 
