@@ -36,6 +36,7 @@ up: compiler
 	@exec "$(CARGO_TARGET_DIR)/debug/carob" up $(UP_FLAGS)
 
 test: lint samples
+	@samples/compare.sh "$(BUILT_SAMPLES)"
 	@echo "==> building everything with the samples built just now"
 	@CAROB_SAMPLES_DIR="$(BUILT_SAMPLES)" cargo build --workspace --all-targets
 	@echo "==> unit, integration and end-to-end tests"

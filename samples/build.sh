@@ -6,6 +6,8 @@
 #   2. Debian packages alone: Debian's rustc builds the standard library too, over the wasi-libc of Debian unstable, which
 #      is only unpacked under target/tools. Missing packages are installed with apt-get when run as root.
 # CAROB_GUEST_TOOLCHAIN=rustup or debian chooses one; CAROB_TOOLS is the folder for what is unpacked.
+#
+# The same toolchain makes the same bytes in any folder; OUT_DIR/toolchain.txt says which it was (see compare.sh).
 set -euo pipefail
 
 readonly TARGET=wasm32-wasip2
@@ -48,6 +50,7 @@ choose_toolchain() {
 
 build_with_rustup() {
     guest_cargo cargo "$(remap_paths)"
+    record rustup "$(rustc --version)"
 }
 
 build_with_debian() {
@@ -63,6 +66,13 @@ build_with_debian() {
         --remap-path-prefix=/usr/lib/rustlib/src/rust=rust)
     RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_WASIP2_LINKER=$linker \
         guest_cargo /usr/bin/cargo "$flags" -Zbuild-std=std,panic_abort
+    record debian "$(/usr/bin/rustc --version)" "$("$linker" --version)" "$(wasm-ld-22 --version)" \
+        "libc.a $(sha256sum <"$libc/libc.a" | cut -c 1-16)"
+}
+
+# All that the bytes depend on beside the source, a line for each.
+record() {
+    printf '%s\n' "$@" >"$out/toolchain.txt"
 }
 
 # guest_cargo CARGO ENCODED_RUSTFLAGS [ARGUMENT...]
