@@ -16,7 +16,6 @@ mod names;
 mod outside;
 mod pod;
 mod ports;
-mod range;
 mod route;
 mod sockets;
 mod tcp;
@@ -32,9 +31,9 @@ use carob_net::{
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
+pub use carob_net::Range;
 pub(crate) use frontends::{Frontend, Frontends};
 pub(crate) use names::Directory;
-pub use range::Range;
 pub(crate) use route::Source;
 
 use listed::Listed;
@@ -44,9 +43,9 @@ use pod::{Pod, PodNetwork};
 /// How the Pods of a node are connected.
 #[derive(Debug, Clone)]
 pub struct MeshConfig {
-    /// Addresses of Pods, of this node and others.
+    /// Addresses of Pods, of this node and others: no packet to one of them leaves the process.
     pub pods: Range,
-    /// Addresses of Services.
+    /// Addresses of Services, of which the same is true.
     pub services: Range,
     /// Where the cluster's API listens on the host: the one place there that Pods may reach, through its Service.
     pub api: Option<SocketAddr>,

@@ -15,6 +15,7 @@ mod endpoints;
 mod http_service;
 mod network;
 mod pipe;
+mod range;
 mod stream;
 mod unplugged;
 
@@ -27,5 +28,6 @@ pub use network::{
     TcpPort, Traffic, Transmit, UdpSocket, Workload,
 };
 pub use pipe::{MAX_PIPE_BYTES, MIN_PIPE_BYTES, PipeReceive, PipeTransmit, pipe, pipes};
+pub use range::Range;
 pub use stream::TcpStream;
 pub use unplugged::Unplugged;

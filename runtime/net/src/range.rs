@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-/// A range of addresses that are the cluster's own: no packet to one of them leaves the process.
+/// A range of addresses that are the cluster's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
     first: IpAddr,
@@ -13,7 +13,13 @@ impl Range {
         Range { first, prefix }
     }
 
-    pub(crate) fn contains(&self, ip: IpAddr) -> bool {
+    /// How many bits the addresses have in common.
+    pub const fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    /// Whether `ip` is one of them.
+    pub fn contains(&self, ip: IpAddr) -> bool {
         match (self.first, ip) {
             (IpAddr::V4(first), IpAddr::V4(ip)) => {
                 let differ = first.to_bits() ^ ip.to_bits();
