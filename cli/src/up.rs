@@ -118,7 +118,9 @@ async fn start(options: &UpOptions, data: &DataDir, parts: &mut Parts) -> anyhow
         carob_controllers::run(client_of, &informers, config, stop).await;
     });
 
-    let mesh = Mesh::new(MeshConfig { api: Some(address::reachable(listen)), ..MeshConfig::default() });
+    // Guests' files take half of what this process may open.
+    let host_sockets = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |files| files as usize / 4);
+    let mesh = Mesh::new(MeshConfig { api: Some(address::reachable(listen)), host_sockets, ..MeshConfig::default() });
     let node_name = data.node_name()?;
     let mut config = EngineConfig::new(data.node().join("compiled"));
     // The rest is for everything else in this process.

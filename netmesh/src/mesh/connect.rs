@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use carob_net::{Account, Buffers, NetworkError, PipeReceive, PipeTransmit, Protocol, TcpConnection, pipes};
+use carob_net::{Account, NetworkError, PipeEnd, Protocol, TcpConnection, TcpOptions, pipes};
 
 use super::frontends::Frontend;
 use super::outside;
@@ -17,9 +17,13 @@ use crate::backends::Backends;
 const TRIES: usize = 16;
 
 /// Connects a Pod's socket to whatever `remote` means.
-pub(crate) async fn connect(port: Port, remote: SocketAddr, buffers: Buffers) -> Result<TcpConnection, NetworkError> {
+pub(crate) async fn connect(
+    port: Port,
+    remote: SocketAddr,
+    options: TcpOptions,
+) -> Result<TcpConnection, NetworkError> {
     let (pod, local) = (port.lease.pod.clone(), port.lease.key.address);
-    let caller = Caller { held: Arc::new((port.lease, port.socket)), pod, local, remote, buffers };
+    let caller = Caller { held: Arc::new((port.lease, port.socket)), pod, local, remote, options };
     match caller.pod.shared.meaning(Protocol::Tcp, remote) {
         Meaning::Place(place) => caller.connect(place, NamedBy::Guest).await,
         Meaning::Service(frontend) => caller.connect_to_any(&frontend).await,
@@ -32,7 +36,7 @@ struct Caller {
     local: SocketAddr,
     /// What the guest asked for, and sees as the other end.
     remote: SocketAddr,
-    buffers: Buffers,
+    options: TcpOptions,
     held: Held,
 }
 
@@ -59,18 +63,22 @@ impl Caller {
         match self.pod.shared.route(&Source::Pod(self.pod.clone()), Protocol::Tcp, place, by)? {
             Route::Pod(target, at) if Arc::ptr_eq(&target, &self.pod) => {
                 let own = &target.own_account;
-                Ok(connection(ends, target.meet(local, at, self.buffers, own, own)?, held))
+                Ok(over_pipe(ends, target.meet(local, at, &self.options, own, own)?, held))
             }
             Route::Pod(target, at) => {
-                let halves = target.meet(local, at, self.buffers, &self.pod.account, &target.account)?;
-                Ok(connection(ends, halves, held))
+                let end = target.meet(local, at, &self.options, &self.pod.account, &target.account)?;
+                Ok(over_pipe(ends, end, held))
             }
             Route::Outside(to, passed) => {
-                let halves = outside::connect(&self.pod.shared.runtime, passed, to, self.pod.account.clone()).await?;
-                Ok(connection(ends, halves, held))
+                let (halves, control) = outside::connect(&self.pod, passed, to, self.options).await?;
+                Ok(connection(ends, halves, control, held))
             }
         }
     }
+}
+
+fn over_pipe(ends: (SocketAddr, SocketAddr), end: PipeEnd, held: Option<Held>) -> TcpConnection {
+    connection(ends, (end.transmit, end.receive), end.control, held)
 }
 
 impl Pod {
@@ -79,16 +87,16 @@ impl Pod {
         &self,
         client: SocketAddr,
         at: SocketAddr,
-        buffers: Buffers,
+        options: &TcpOptions,
         near: &Arc<Account>,
         far: &Arc<Account>,
-    ) -> Result<(PipeTransmit, PipeReceive), NetworkError> {
+    ) -> Result<PipeEnd, NetworkError> {
         let listener = self.tcp.lock().at(at).cloned().ok_or(NetworkError::ConnectionRefused)?;
         // To the client it does not matter whose sockets have run out.
         let socket = self.sockets.take().map_err(|_| NetworkError::ConnectionRefused)?;
-        let (client_end, server_end) = pipes(buffers, near, far);
+        let (client_end, server_end) = pipes(options, near, far);
         let accepted =
-            |lease: &Arc<Lease>| connection((at, client), server_end, Some(Arc::new((lease.clone(), socket))));
+            |lease: &Arc<Lease>| over_pipe((at, client), server_end, Some(Arc::new((lease.clone(), socket))));
         match listener {
             Listener::Socket(backlog) => backlog.offer(accepted(&backlog.lease))?,
             Listener::Http(http) => http.serve(accepted(&http.lease))?,
@@ -135,7 +143,7 @@ impl Mesh {
         if matches!(pod.tcp.lock().at(at), Some(Listener::Http(_))) {
             return Err(NetworkError::ConnectionRefused);
         }
-        let halves = pod.meet(client, at, Buffers::default(), &shared.outside, &pod.account)?;
-        Ok(connection((client, at), halves, None))
+        let end = pod.meet(client, at, &TcpOptions::default(), &shared.outside, &pod.account)?;
+        Ok(over_pipe((client, at), end, None))
     }
 }

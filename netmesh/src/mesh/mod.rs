@@ -39,6 +39,7 @@ pub(crate) use route::Source;
 use listed::Listed;
 use names::Upstream;
 use pod::{Pod, PodNetwork};
+use sockets::Sockets;
 
 /// How the Pods of a node are connected.
 #[derive(Debug, Clone)]
@@ -51,6 +52,8 @@ pub struct MeshConfig {
     pub api: Option<SocketAddr>,
     /// What one Pod may have.
     pub caps: Caps,
+    /// Sockets of the host that all Pods together may have to the outside: each is an open file of this process.
+    pub host_sockets: usize,
 }
 
 /// What one Pod may have, so that none exhausts the node.
@@ -61,11 +64,13 @@ pub struct Caps {
     /// Bytes on their way to other Pods and in its loopback, each. Past it every connection gets the smallest buffer
     /// instead of what it asked for.
     pub buffer_bytes: usize,
+    /// Bytes that wait to be received at its UDP sockets; past it datagrams are lost.
+    pub datagram_bytes: usize,
 }
 
 impl Default for Caps {
     fn default() -> Caps {
-        Caps { sockets: 4096, buffer_bytes: 32 * 1024 * 1024 }
+        Caps { sockets: 4096, buffer_bytes: 32 * 1024 * 1024, datagram_bytes: 8 * 1024 * 1024 }
     }
 }
 
@@ -77,6 +82,7 @@ impl Default for MeshConfig {
             services: Range::new(IpAddr::V4(Ipv4Addr::new(10, 96, 0, 0)), 16),
             api: None,
             caps: Caps::default(),
+            host_sockets: 16 * 1024,
         }
     }
 }
@@ -100,6 +106,7 @@ pub(crate) struct Shared {
     pub(crate) listed: Listed,
     upstream: Upstream,
     decision: DecisionPoint,
+    host_sockets: Arc<Sockets>,
     /// Of whatever is not a Pod.
     outside: Arc<Account>,
 }
@@ -122,6 +129,7 @@ impl Mesh {
         let shared = Shared {
             runtime: Handle::current(),
             outside: Arc::new(Account::new(usize::MAX)),
+            host_sockets: Sockets::new(config.host_sockets),
             config,
             pods: RwLock::default(),
             endpoints: HttpEndpoints::default(),

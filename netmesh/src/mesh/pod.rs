@@ -27,6 +27,8 @@ pub(crate) struct Pod {
     pub(crate) account: Arc<Account>,
     /// Of what stays in the Pod, which is carried for nobody and not metered.
     pub(crate) own_account: Arc<Account>,
+    /// Of what waits at its UDP sockets.
+    pub(crate) datagrams: Arc<Account>,
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) tcp: Mutex<Ports<Listener>>,
     pub(crate) udp: Mutex<Ports<Arc<Inbox>>>,
@@ -55,6 +57,7 @@ impl Pod {
         Pod {
             account: Arc::new(Account::new(caps.buffer_bytes)),
             own_account: Arc::new(Account::new(caps.buffer_bytes)),
+            datagrams: Arc::new(Account::new(caps.datagram_bytes)),
             sockets: Sockets::new(caps.sockets),
             tcp: Mutex::new(Ports::new(own.clone())),
             udp: Mutex::new(Ports::new(own.clone())),

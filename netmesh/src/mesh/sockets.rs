@@ -1,11 +1,11 @@
-//! How many sockets a Pod has.
+//! How many sockets a Pod has, and how many of the host all Pods have.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use carob_net::NetworkError;
 
-/// Counts a Pod's sockets: those that listen or wait to be used, and every connection.
+/// Counts sockets: of a Pod those that listen or wait to be used, and every connection.
 #[derive(Debug)]
 pub(crate) struct Sockets {
     most: usize,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use carob_net::{Buffers, NetworkError, Receive, TcpConnection, TcpListener, TcpPort, Transmit};
+use carob_net::{NetworkError, Receive, TcpConnection, TcpControl, TcpListener, TcpOptions, TcpPort, Transmit};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -34,9 +34,9 @@ impl TcpPort for Port {
     fn connect(
         self: Box<Self>,
         remote: SocketAddr,
-        buffers: Buffers,
+        options: TcpOptions,
     ) -> BoxFuture<'static, Result<TcpConnection, NetworkError>> {
-        async move { super::connect::connect(*self, remote, buffers).await }.boxed()
+        async move { super::connect::connect(*self, remote, options).await }.boxed()
     }
 }
 
@@ -81,6 +81,7 @@ pub(crate) struct Half<T> {
 pub(crate) fn connection(
     (local, remote): (SocketAddr, SocketAddr),
     (transmit, receive): (impl Transmit, impl Receive),
+    control: impl TcpControl,
     held: Option<Held>,
 ) -> TcpConnection {
     TcpConnection {
@@ -88,12 +89,17 @@ pub(crate) fn connection(
         remote,
         receive: Box::new(Half { half: receive, _held: held.clone() }),
         transmit: Box::new(Half { half: transmit, _held: held }),
+        control: Box::new(control),
     }
 }
 
 impl<T: Receive> Receive for Half<T> {
     fn poll_receive(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<Option<Bytes>, NetworkError>> {
         self.half.poll_receive(cx, most)
+    }
+
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.half.poll_readable(cx)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use carob_net::{Datagram, NetworkError, Protocol, UdpSocket};
+use carob_net::{Datagram, NetworkError, Protocol, UDP_RECEIVE_BUFFER, UdpOptions, UdpSocket};
 use parking_lot::Mutex;
 
 use super::pod::Pod;
@@ -36,12 +36,12 @@ pub(crate) struct Udp {
 impl Udp {
     pub(crate) fn bind(pod: &Arc<Pod>, local: SocketAddr) -> Result<Udp, NetworkError> {
         let socket = pod.sockets.take()?;
-        let inbox = Arc::new(Inbox::default());
+        let inbox = Arc::new(Inbox::new(pod.datagrams.clone()));
         let mut ports = pod.udp.lock();
         let key = ports.bind(local, Sharing::Never)?;
         ports.open(key, inbox.clone())?;
         drop(ports);
-        let outside = Outside::new(local.is_ipv4(), pod.shared.runtime.clone());
+        let outside = Outside::new(local.is_ipv4(), &pod.shared);
         Ok(Udp { pod: pod.clone(), key, inbox, outside, flows: Mutex::default(), _socket: socket })
     }
 
@@ -108,6 +108,11 @@ impl UdpSocket for Udp {
             }
             Err(error) => Poll::Ready(Err(error)),
         }
+    }
+
+    fn set_options(&self, options: &UdpOptions) -> Result<(), NetworkError> {
+        self.inbox.set_most(options.receive_buffer.unwrap_or(UDP_RECEIVE_BUFFER));
+        self.outside.set_options(*options)
     }
 }
 

@@ -8,7 +8,7 @@
 //! | bytes that one write to an output takes | [`CHUNK`] | a call |
 //! | live instances, requests that wait, requests at once in an instance | [`HttpLimits`](crate::HttpLimits) | a container |
 //! | open files, programs beside the container's own | [`EngineConfig`](crate::EngineConfig) | a container |
-//! | bytes that a connection holds in each direction | [`Buffers`](carob_net::Buffers) | a connection |
+//! | bytes that a connection holds in each direction | [`TcpOptions`](carob_net::TcpOptions) | a connection |
 //! | resources of siblings | [`RESOURCES`] | an instance |
 //! | resources that siblings hold of it | [`LENT`] | a container |
 //! | calls of siblings that wait, and that run at once | [`CALLS`] | a container |

@@ -42,16 +42,18 @@ impl Account {
         self.held.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn hold(&self, bytes: usize) {
+    /// Counts bytes that begin to wait.
+    pub fn hold(&self, bytes: usize) {
         self.held.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn release(&self, bytes: usize) {
+    /// Counts bytes that wait no longer.
+    pub fn release(&self, bytes: usize) {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Whether the allowance is used up.
-    pub(crate) fn is_spent(&self) -> bool {
+    pub fn is_spent(&self) -> bool {
         self.held() >= self.allowance
     }
 }

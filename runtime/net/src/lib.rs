@@ -14,6 +14,7 @@ mod decision;
 mod endpoints;
 mod http_service;
 mod network;
+mod options;
 mod pipe;
 mod range;
 mod stream;
@@ -24,10 +25,11 @@ pub use decision::{DecisionPoint, Denial, Denied, Direction, Flow, HostShield, P
 pub use endpoints::{HttpEndpoints, Registration};
 pub use http_service::{Answer, Body, BoxError, HttpService, Refused};
 pub use network::{
-    Buffers, Datagram, HttpBound, HttpRoute, Network, NetworkError, Networks, Receive, TcpConnection, TcpListener,
-    TcpPort, Traffic, Transmit, UdpSocket, Workload,
+    Datagram, HttpBound, HttpRoute, Network, NetworkError, Networks, Receive, TcpConnection, TcpListener, TcpPort,
+    Traffic, Transmit, UdpSocket, Workload,
 };
-pub use pipe::{MAX_PIPE_BYTES, MIN_PIPE_BYTES, PipeReceive, PipeTransmit, pipe, pipes};
+pub use options::{HOP_LIMIT, KeepAlive, TCP_BUFFER, TcpControl, TcpOptions, UDP_RECEIVE_BUFFER, UdpOptions};
+pub use pipe::{MAX_PIPE_BYTES, MIN_PIPE_BYTES, PipeControl, PipeEnd, PipeReceive, PipeTransmit, pipe, pipes};
 pub use range::Range;
 pub use stream::TcpStream;
 pub use unplugged::Unplugged;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-use crate::{Denied, HttpService};
+use crate::{Denied, HttpService, TcpControl, TcpOptions, UdpOptions};
 
 /// Hands out networks to workloads. A node has one, and joins each of its Pods to it.
 pub trait Networks: Send + Sync + 'static {
@@ -115,23 +115,8 @@ pub trait TcpPort: Send + Sync {
     fn connect(
         self: Box<Self>,
         remote: SocketAddr,
-        buffers: Buffers,
+        options: TcpOptions,
     ) -> BoxFuture<'static, Result<TcpConnection, NetworkError>>;
-}
-
-/// How many bytes a connection may hold in each direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Buffers {
-    /// Bytes that have arrived and were not read.
-    pub receive: usize,
-    /// Bytes that were sent and have not arrived.
-    pub send: usize,
-}
-
-impl Default for Buffers {
-    fn default() -> Self {
-        Buffers { receive: 64 * 1024, send: 64 * 1024 }
-    }
 }
 
 /// Takes connections. Dropping it refuses those that wait.
@@ -160,6 +145,8 @@ pub struct TcpConnection {
     pub receive: Box<dyn Receive>,
     /// What is sent.
     pub transmit: Box<dyn Transmit>,
+    /// Its options.
+    pub control: Box<dyn TcpControl>,
 }
 
 /// What arrives on a connection. Dropping it tells the sender that nobody reads any more: it sees a reset when it goes on.
@@ -169,6 +156,9 @@ pub trait Receive: Send + 'static {
     /// # Errors
     /// [`NetworkError::ConnectionReset`] if the other end was dropped without a [`Transmit::poll_shutdown`].
     fn poll_receive(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<Option<Bytes>, NetworkError>>;
+
+    /// Ready when [`Receive::poll_receive`] is; takes nothing.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
 /// What is sent on a connection. Dropping it without a [`Transmit::poll_shutdown`] resets the connection.
@@ -214,6 +204,12 @@ pub trait UdpSocket: Send + Sync {
     /// # Errors
     /// [`NetworkError::DatagramTooLarge`], [`NetworkError::AccessDenied`], [`NetworkError::RemoteUnreachable`].
     fn poll_send(&self, cx: &mut Context<'_>, bytes: &Bytes, to: SocketAddr) -> Poll<Result<(), NetworkError>>;
+
+    /// Applies all options; what has arrived stays.
+    ///
+    /// # Errors
+    /// [`NetworkError::Other`] if the system refuses one of them.
+    fn set_options(&self, options: &UdpOptions) -> Result<(), NetworkError>;
 }
 
 /// What arrived on a UDP socket.

@@ -11,12 +11,16 @@ use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
 use crate::network::{NetworkError, Receive, Transmit};
-use crate::{Account, Buffers};
+use crate::{Account, TCP_BUFFER, TcpControl, TcpOptions};
 
 /// The least that a pipe holds, whatever it was made with and however much its sender's other pipes hold.
-pub const MIN_PIPE_BYTES: usize = 4 * 1024;
+pub const MIN_PIPE_BYTES: usize = 2 * MIN_BUFFER;
 /// The most that a pipe holds.
-pub const MAX_PIPE_BYTES: usize = 4 * 1024 * 1024;
+pub const MAX_PIPE_BYTES: usize = 2 * MAX_BUFFER;
+
+/// The least and the most that one side adds to a pipe.
+const MIN_BUFFER: usize = 2 * 1024;
+const MAX_BUFFER: usize = 2 * 1024 * 1024;
 
 /// A piece below this size that would wait behind others is copied to the end of the last one: a sender of single bytes
 /// costs its bytes, not an allocation for each.
@@ -27,31 +31,90 @@ const GATHERED: usize = 16 * 1024;
 /// A pipe of `capacity` bytes, from one workload to another. One that exceeds the limits is brought within them.
 pub fn pipe(capacity: usize, from: Arc<Account>, to: Arc<Account>) -> (PipeTransmit, PipeReceive) {
     let capacity = capacity.clamp(MIN_PIPE_BYTES, MAX_PIPE_BYTES);
-    let shared = Arc::new(Shared { capacity, from, to, state: Mutex::default() });
+    let sender = capacity / 2;
+    both_ends(Buffers { sender, receiver: capacity - sender }, from, to)
+}
+
+/// One end of a connection.
+pub struct PipeEnd {
+    /// What it sends.
+    pub transmit: PipeTransmit,
+    /// What arrives.
+    pub receive: PipeReceive,
+    /// Its options.
+    pub control: PipeControl,
+}
+
+/// Both directions of a connection: the end of whoever connects, with its options, then the end of whoever accepts.
+pub fn pipes(options: &TcpOptions, connecting: &Arc<Account>, accepting: &Arc<Account>) -> (PipeEnd, PipeEnd) {
+    let (send, receive) = (buffer(options.send_buffer), buffer(options.receive_buffer));
+    let there = Buffers { sender: send, receiver: TCP_BUFFER };
+    let back = Buffers { sender: TCP_BUFFER, receiver: receive };
+    let (transmit, far_receive) = both_ends(there, connecting.clone(), accepting.clone());
+    let (far_transmit, receive) = both_ends(back, accepting.clone(), connecting.clone());
+    (PipeEnd::new(transmit, receive), PipeEnd::new(far_transmit, far_receive))
+}
+
+fn both_ends(buffers: Buffers, from: Arc<Account>, to: Arc<Account>) -> (PipeTransmit, PipeReceive) {
+    let state = State { buffers, ..State::default() };
+    let shared = Arc::new(Shared { from, to, state: Mutex::new(state) });
     (PipeTransmit { shared: shared.clone() }, PipeReceive { shared })
 }
 
-/// Both directions of a connection: the ends of whoever connects, then those of whoever accepts.
-pub fn pipes(
-    buffers: Buffers,
-    connecting: &Arc<Account>,
-    accepting: &Arc<Account>,
-) -> ((PipeTransmit, PipeReceive), (PipeTransmit, PipeReceive)) {
-    let (transmit, far_receive) = pipe(buffers.send, connecting.clone(), accepting.clone());
-    let (far_transmit, receive) = pipe(buffers.receive, accepting.clone(), connecting.clone());
-    ((transmit, receive), (far_transmit, far_receive))
+impl PipeEnd {
+    fn new(transmit: PipeTransmit, receive: PipeReceive) -> PipeEnd {
+        let control = PipeControl { sends: transmit.shared.clone(), receives: receive.shared.clone() };
+        PipeEnd { transmit, receive, control }
+    }
+}
+
+fn buffer(wanted: Option<usize>) -> usize {
+    wanted.unwrap_or(TCP_BUFFER).clamp(MIN_BUFFER, MAX_BUFFER)
+}
+
+/// Changes what one end holds: as with TCP, bytes on their way wait in the buffers of both ends.
+pub struct PipeControl {
+    sends: Arc<Shared>,
+    receives: Arc<Shared>,
+}
+
+impl TcpControl for PipeControl {
+    fn set_options(&self, options: &TcpOptions) -> Result<(), NetworkError> {
+        self.sends.resize(|buffers| buffers.sender = buffer(options.send_buffer));
+        self.receives.resize(|buffers| buffers.receiver = buffer(options.receive_buffer));
+        Ok(())
+    }
 }
 
 struct Shared {
-    capacity: usize,
     from: Arc<Account>,
     to: Arc<Account>,
     state: Mutex<State>,
 }
 
+impl Shared {
+    /// What is held beyond a smaller window stays until it is read.
+    fn resize(&self, change: impl FnOnce(&mut Buffers)) {
+        let writer = {
+            let mut state = self.state.lock();
+            change(&mut state.buffers);
+            if state.held < state.window(&self.from) { state.writer.take() } else { None }
+        };
+        wake(writer);
+    }
+}
+
+/// What each end adds to what a pipe may hold.
+#[derive(Clone, Copy, Default)]
+struct Buffers {
+    sender: usize,
+    receiver: usize,
+}
+
 /// Held for a few moves only; wakers are called after it is let go.
 #[derive(Default)]
 struct State {
+    buffers: Buffers,
     queue: VecDeque<Bytes>,
     /// Small pieces that come after the queue.
     tail: BytesMut,
@@ -75,14 +138,12 @@ enum Ending {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Lost(bool);
 
-impl Shared {
-    /// What the pipe may hold now.
-    fn window(&self) -> usize {
-        if self.from.is_spent() { MIN_PIPE_BYTES } else { self.capacity }
-    }
-}
-
 impl State {
+    /// What the pipe may hold now.
+    fn window(&self, from: &Account) -> usize {
+        if from.is_spent() { MIN_PIPE_BYTES } else { self.buffers.sender + self.buffers.receiver }
+    }
+
     fn push(&mut self, bytes: Bytes) {
         self.held += bytes.len();
         let waits = !self.queue.is_empty() || !self.tail.is_empty();
@@ -154,7 +215,7 @@ impl Transmit for PipeTransmit {
         if state.deaf.is_some() || state.ending != Ending::Open {
             return Poll::Ready(Err(NetworkError::ConnectionReset));
         }
-        match self.shared.window().saturating_sub(state.held) {
+        match state.window(&self.shared.from).saturating_sub(state.held) {
             0 => {
                 register(&mut state.writer, cx);
                 Poll::Pending
@@ -231,11 +292,21 @@ impl Receive for PipeReceive {
             }
             let bytes = state.pop(most.max(1));
             self.shared.from.release(bytes.len());
-            (bytes, state.writer_to_wake(self.shared.window()))
+            let window = state.window(&self.shared.from);
+            (bytes, state.writer_to_wake(window))
         };
         self.shared.to.count_received(bytes.len());
         wake(writer);
         Poll::Ready(Ok(Some(bytes)))
+    }
+
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.shared.state.lock();
+        if state.held == 0 && state.ending == Ending::Open {
+            register(&mut state.reader, cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 }
 

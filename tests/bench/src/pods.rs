@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use carob_net::{Buffers, HttpRoute, Network, Networks, TcpStream, Workload};
+use carob_net::{HttpRoute, Network, Networks, TcpOptions, TcpStream, Workload};
 use futures::future::try_join_all;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
@@ -208,7 +208,7 @@ async fn get(network: &Arc<dyn Network>, at: SocketAddr) -> Result<String> {
 /// Sends some bytes, and gets them back.
 async fn echo(network: &Arc<dyn Network>, at: SocketAddr) -> Result<()> {
     let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
-    let mut stream = TcpStream::from(network.bind_tcp(any)?.connect(at, Buffers::default()).await?);
+    let mut stream = TcpStream::from(network.bind_tcp(any)?.connect(at, TcpOptions::default()).await?);
     let (text, mut answer) = ([7; 64], [0; 64]);
     stream.write_all(&text).await?;
     stream.read_exact(&mut answer).await?;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use carob_net::{
-    Buffers, Datagram, Network, NetworkError, Networks, Protocol, TcpConnection, TcpListener, TcpStream, UdpSocket,
+    Datagram, Network, NetworkError, Networks, Protocol, TcpConnection, TcpListener, TcpOptions, TcpStream, UdpSocket,
     Workload,
 };
 use futures::future::poll_fn;
@@ -50,7 +50,7 @@ pub(super) async fn connect_from(
     from: &str,
     to: &str,
 ) -> Result<TcpConnection, NetworkError> {
-    network.bind_tcp(address(from))?.connect(address(to), Buffers::default()).await
+    network.bind_tcp(address(from))?.connect(address(to), TcpOptions::default()).await
 }
 
 pub(super) async fn accept(listener: &dyn TcpListener) -> TcpConnection {

@@ -234,23 +234,24 @@ async fn the_outside_is_reached_by_a_socket_of_the_host() {
     assert_eq!((own.traffic().sent, own.traffic().received), (8, 1_000_000));
 }
 
+/// How many bytes may be written before it has to wait.
+async fn room(transmit: &mut dyn carob_net::Transmit) -> usize {
+    std::future::poll_fn(|cx| transmit.poll_capacity(cx)).await.unwrap()
+}
+
 #[tokio::test]
-async fn a_connection_to_the_outside_that_is_dropped_is_reset() {
-    let host = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let account = std::sync::Arc::new(carob_net::Account::new(usize::MAX));
-    let point = carob_net::DecisionPoint::new(vec![]);
-    let workload =
-        carob_net::Workload { namespace: "default".into(), name: "pod".into(), addresses: vec![], hosts: vec![] };
-    let at = host.local_addr().unwrap();
-    let flow = carob_net::Flow {
-        protocol: carob_net::Protocol::Tcp,
-        from: carob_net::Party::Workload(&workload),
-        to: carob_net::Party::Outside(at.ip()),
-        port: at.port(),
-    };
-    let passed = point.decide(&flow).unwrap();
-    let ends = crate::mesh::outside::connect(&tokio::runtime::Handle::current(), passed, at, account).await.unwrap();
-    let (mut far, _) = host.accept().await.unwrap();
-    drop(ends);
-    assert_eq!(far.read_u8().await.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+async fn either_end_of_a_live_connection_sets_its_buffers() {
+    use carob_net::{TCP_BUFFER, TcpOptions};
+    let mesh = mesh();
+    let (server, client) = (pod(&mesh, 2), pod(&mesh, 3));
+    let listener = listen(&server, "0.0.0.0:80");
+    let options = TcpOptions { send_buffer: Some(10_000), ..TcpOptions::default() };
+    let connecting = client.bind_tcp(address("0.0.0.0:0")).unwrap().connect(address("10.244.0.2:80"), options);
+    let mut near = connecting.await.unwrap();
+    let far = accept(&*listener).await;
+    assert_eq!(room(&mut *near.transmit).await, 10_000 + TCP_BUFFER);
+    far.control.set_options(&TcpOptions { receive_buffer: Some(5_000), ..TcpOptions::default() }).unwrap();
+    assert_eq!(room(&mut *near.transmit).await, 15_000);
+    near.control.set_options(&TcpOptions { send_buffer: Some(100_000), ..TcpOptions::default() }).unwrap();
+    assert_eq!(room(&mut *near.transmit).await, 105_000);
 }

@@ -2,23 +2,23 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use carob_net::{Account, Datagram};
+use carob_net::{Account, Datagram, UDP_RECEIVE_BUFFER};
 use parking_lot::Mutex;
 
-/// What waits to be received at one socket, as much as Linux lets wait by default.
-const MOST_BYTES: usize = 208 * 1024;
 /// What a datagram costs beside its bytes.
 const EACH: usize = 256;
 
 /// Datagrams that have arrived at a socket.
-#[derive(Default)]
 pub(crate) struct Inbox {
+    /// What waits at all sockets of the Pod.
+    all: Arc<Account>,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     waiting: VecDeque<(Datagram, Option<Arc<Account>>)>,
+    /// What of it may wait here.
+    most: usize,
     cost: usize,
     receiving: Option<Waker>,
 }
@@ -28,14 +28,26 @@ fn cost(datagram: &Datagram) -> usize {
 }
 
 impl Inbox {
+    /// One whose datagrams count among what waits in the Pod.
+    pub(crate) fn new(all: Arc<Account>) -> Inbox {
+        let state = State { waiting: VecDeque::new(), most: UDP_RECEIVE_BUFFER, cost: 0, receiving: None };
+        Inbox { all, state: Mutex::new(state) }
+    }
+
+    /// Changes what may wait here; what waits already stays.
+    pub(crate) fn set_most(&self, bytes: usize) {
+        self.state.lock().most = bytes;
+    }
+
     /// Puts a datagram in, to be counted for `account` when it is taken; it is lost if too much waits already.
     pub(crate) fn put(&self, datagram: Datagram, account: Option<Arc<Account>>) {
         let receiving = {
             let mut state = self.state.lock();
-            if state.cost + cost(&datagram) > MOST_BYTES {
+            if state.cost + cost(&datagram) > state.most || self.all.is_spent() {
                 return;
             }
             state.cost += cost(&datagram);
+            self.all.hold(cost(&datagram));
             state.waiting.push_back((datagram, account));
             state.receiving.take()
         };
@@ -51,6 +63,7 @@ impl Inbox {
             return Poll::Pending;
         };
         state.cost -= cost(&datagram);
+        self.all.release(cost(&datagram));
         if let Some(account) = account {
             account.count_received(datagram.bytes.len());
         }
@@ -66,23 +79,51 @@ impl Inbox {
     }
 }
 
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.all.release(self.state.lock().cost);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
     use super::*;
 
+    fn datagram() -> Datagram {
+        Datagram { from: "10.0.0.1:9".parse().unwrap(), bytes: Bytes::from(vec![0; 1024]) }
+    }
+
+    fn take(inbox: &Inbox) -> bool {
+        inbox.poll_take(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
     #[test]
     fn what_nobody_reads_is_lost_past_the_most() {
-        let inbox = Inbox::default();
-        let datagram = Datagram { from: "10.0.0.1:9".parse().unwrap(), bytes: Bytes::from(vec![0; 1024]) };
-        (0..10_000).for_each(|_| inbox.put(datagram.clone(), None));
-        let mut waiting = 0;
-        while inbox.poll_take(&mut Context::from_waker(Waker::noop())).is_ready() {
-            waiting += 1;
+        let all = Arc::new(Account::new(usize::MAX));
+        let inbox = Inbox::new(all.clone());
+        (0..10_000).for_each(|_| inbox.put(datagram(), None));
+        assert_eq!(all.held() / (1024 + EACH), UDP_RECEIVE_BUFFER / (1024 + EACH));
+        inbox.set_most(10 * (1024 + EACH));
+        let waiting = std::iter::repeat_with(|| take(&inbox)).take_while(|taken| *taken).count();
+        assert_eq!(waiting, UDP_RECEIVE_BUFFER / (1024 + EACH), "what waits stays");
+        (0..100).for_each(|_| inbox.put(datagram(), None));
+        assert_eq!(all.held(), 10 * (1024 + EACH));
+        drop(inbox);
+        assert_eq!(all.held(), 0);
+    }
+
+    #[test]
+    fn all_sockets_of_a_pod_share_what_may_wait() {
+        let all = Arc::new(Account::new(100 * (1024 + EACH)));
+        let inboxes: Vec<Inbox> = (0..10).map(|_| Inbox::new(all.clone())).collect();
+        for inbox in &inboxes {
+            (0..50).for_each(|_| inbox.put(datagram(), None));
         }
-        assert_eq!(waiting, MOST_BYTES / (1024 + EACH));
-        inbox.put(datagram, None);
-        assert!(inbox.poll_take(&mut Context::from_waker(Waker::noop())).is_ready(), "there is room again");
+        assert_eq!(all.held(), 100 * (1024 + EACH));
+        assert!(take(&inboxes[0]) && !take(&inboxes[9]));
+        inboxes[9].put(datagram(), None);
+        assert!(take(&inboxes[9]), "there is room again");
     }
 }

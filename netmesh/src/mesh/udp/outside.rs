@@ -5,13 +5,16 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use carob_net::{Account, Datagram, NetworkError, Passed};
+use carob_net::{Account, Datagram, NetworkError, Passed, UdpOptions};
 use parking_lot::Mutex;
+use socket2::SockRef;
 use tokio::net::UdpSocket;
 use tokio::runtime::Handle;
 
 use super::Inbox;
-use crate::mesh::outside::fitted;
+use crate::mesh::Shared;
+use crate::mesh::outside::{fitted, set_hop_limit};
+use crate::mesh::sockets::{Socket, Sockets};
 
 /// Places whose answers one socket waits for; past it the oldest is forgotten.
 const MOST_PEERS: usize = 1024;
@@ -21,7 +24,10 @@ const LARGEST: usize = 65_536;
 pub(crate) struct Outside {
     is_ipv4: bool,
     runtime: Handle,
-    socket: OnceLock<Arc<UdpSocket>>,
+    /// Those that all Pods have.
+    sockets: Arc<Sockets>,
+    socket: OnceLock<(UdpSocket, Socket)>,
+    options: Mutex<UdpOptions>,
     peers: Mutex<Peers>,
 }
 
@@ -45,8 +51,35 @@ impl Peers {
 }
 
 impl Outside {
-    pub(crate) fn new(is_ipv4: bool, runtime: Handle) -> Outside {
-        Outside { is_ipv4, runtime, socket: OnceLock::new(), peers: Mutex::default() }
+    pub(crate) fn new(is_ipv4: bool, shared: &Shared) -> Outside {
+        Outside {
+            is_ipv4,
+            runtime: shared.runtime.clone(),
+            sockets: shared.host_sockets.clone(),
+            socket: OnceLock::new(),
+            options: Mutex::default(),
+            peers: Mutex::default(),
+        }
+    }
+
+    /// Applies them now, or when the socket is made.
+    pub(crate) fn set_options(&self, options: UdpOptions) -> Result<(), NetworkError> {
+        *self.options.lock() = options;
+        match self.socket.get() {
+            Some((socket, _)) => Ok(self.apply(&SockRef::from(socket))?),
+            None => Ok(()),
+        }
+    }
+
+    fn apply(&self, socket: &SockRef<'_>) -> io::Result<()> {
+        let options = *self.options.lock();
+        if let Some(bytes) = options.receive_buffer {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        if let Some(bytes) = options.send_buffer {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        set_hop_limit(socket, options.hop_limit, self.is_ipv4)
     }
 
     pub(crate) fn poll_send(
@@ -75,7 +108,7 @@ impl Outside {
 
     /// The next answer. What nobody asked for is not let in.
     pub(crate) fn poll_receive(&self, cx: &mut Context<'_>, account: &Account) -> Poll<Datagram> {
-        let Some(socket) = self.socket.get() else { return Poll::Pending };
+        let Some((socket, _)) = self.socket.get() else { return Poll::Pending };
         loop {
             if ready!(socket.poll_recv_ready(cx)).is_err() {
                 return Poll::Pending;
@@ -91,12 +124,15 @@ impl Outside {
     }
 
     /// Whoever waits for a datagram already has to wait for this socket as well.
-    fn socket_or_new(&self, inbox: &Inbox) -> Result<Arc<UdpSocket>, NetworkError> {
-        if let Some(socket) = self.socket.get() {
-            return Ok(socket.clone());
+    fn socket_or_new(&self, inbox: &Inbox) -> Result<&UdpSocket, NetworkError> {
+        if let Some((socket, _)) = self.socket.get() {
+            return Ok(socket);
         }
-        let socket = Arc::new(self.open()?);
-        let socket = self.socket.get_or_init(|| socket).clone();
+        let counted = self.sockets.take()?;
+        let opened = self.open()?;
+        let (socket, _) = self.socket.get_or_init(|| (opened, counted));
+        // Options that were set in the meantime.
+        self.apply(&SockRef::from(socket))?;
         inbox.nudge();
         Ok(socket)
     }
@@ -108,5 +144,46 @@ impl Outside {
         socket.set_nonblocking(true)?;
         let _on = self.runtime.enter();
         UdpSocket::from_std(socket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use carob_net::{DecisionPoint, Flow, Party, Protocol, Workload};
+
+    use super::*;
+    use crate::mesh::{Mesh, MeshConfig};
+
+    fn send(outside: &Outside, to: SocketAddr) -> Poll<Result<(), NetworkError>> {
+        let workload = Workload { namespace: "default".into(), name: "pod".into(), addresses: vec![], hosts: vec![] };
+        let (from, port) = (Party::Workload(&workload), to.port());
+        let flow = Flow { protocol: Protocol::Udp, from, to: Party::Outside(to.ip()), port };
+        let passed = DecisionPoint::new(vec![]).decide(&flow).unwrap();
+        let account = Arc::new(Account::new(usize::MAX));
+        let inbox = Inbox::new(account.clone());
+        outside.poll_send(&mut Context::from_waker(Waker::noop()), passed, &"x".into(), to, &inbox, &account)
+    }
+
+    fn hops(outside: &Outside) -> u32 {
+        SockRef::from(&outside.socket.get().unwrap().0).ttl_v4().unwrap()
+    }
+
+    #[tokio::test]
+    async fn options_are_those_of_the_hosts_socket_also_if_they_were_set_before_there_was_one() {
+        let mesh = Mesh::new(MeshConfig { host_sockets: 1, ..MeshConfig::default() });
+        let host = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let outside = Outside::new(true, mesh.shared());
+        let options = UdpOptions { hop_limit: 9, receive_buffer: Some(10_000), ..UdpOptions::default() };
+        outside.set_options(options).unwrap();
+        // The first attempt may have to wait for the socket to be found writable.
+        let _ = send(&outside, host.local_addr().unwrap());
+        assert_eq!(hops(&outside), 9);
+        assert_eq!(SockRef::from(&outside.socket.get().unwrap().0).recv_buffer_size().unwrap(), 20_000);
+        outside.set_options(UdpOptions { hop_limit: 99, ..options }).unwrap();
+        assert_eq!(hops(&outside), 99);
+        let second = Outside::new(true, mesh.shared());
+        assert_eq!(send(&second, host.local_addr().unwrap()), Poll::Ready(Err(NetworkError::LimitReached)));
     }
 }

@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use carob_net::{Buffers, HttpRoute, HttpService, Network, Refused, TcpStream};
+use carob_net::{HttpRoute, HttpService, Network, Refused, TcpOptions, TcpStream};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
@@ -158,7 +158,7 @@ impl Inner {
     /// A TCP connection from any of the container's own ports.
     async fn connect(&self, address: SocketAddr) -> Result<TcpStream, Error> {
         let port = self.network.bind_tcp(target::any_port(address)).map_err(connecting)?;
-        let connection = port.connect(address, Buffers::default()).await;
+        let connection = port.connect(address, TcpOptions::default()).await;
         connection.map(TcpStream::from).map_err(connecting)
     }
 }

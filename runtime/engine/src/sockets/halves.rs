@@ -5,15 +5,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use carob_net::{NetworkError, Receive, Transmit};
+use carob_net::{Receive, Transmit};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::error::Code;
 use super::{Fate, glance};
-
-/// How much is taken from the network ahead of a guest that only asked whether there is something to read.
-const AHEAD: usize = 64 * 1024;
 
 /// How long what a guest has sent may take to go out after it closed the connection.
 const LINGER: Duration = Duration::from_secs(60);
@@ -21,36 +18,21 @@ const LINGER: Duration = Duration::from_secs(60);
 /// What arrives. Dropping it tells the other end that nobody reads any more.
 pub(super) struct Receiver {
     half: Box<dyn Receive>,
-    /// What was taken from the network and not read yet, or how it ended.
-    next: Option<Result<Option<Bytes>, NetworkError>>,
 }
 
 impl Receiver {
     pub(super) fn new(half: Box<dyn Receive>) -> Receiver {
-        Receiver { half, next: None }
+        Receiver { half }
     }
 
-    /// Ready when [`Receiver::poll_read`] is.
+    /// Ready when [`Receiver::poll_read`] is. What has arrived stays where it is counted.
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.next.is_none() {
-            self.next = Some(ready!(self.half.poll_receive(cx, AHEAD)));
-        }
-        Poll::Ready(())
+        self.half.poll_readable(cx)
     }
 
     /// The next bytes, at least one and at most `most`; `None` at the end.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<Option<Bytes>, Code>> {
-        let mut received = match self.next.take() {
-            Some(next) => next?,
-            None => ready!(self.half.poll_receive(cx, most))?,
-        };
-        if let Some(bytes) = &mut received
-            && bytes.len() > most
-        {
-            let rest = bytes.split_off(most);
-            self.next = Some(Ok(Some(rest)));
-        }
-        Poll::Ready(Ok(received))
+        self.half.poll_receive(cx, most).map_err(Code::from)
     }
 }
 
@@ -125,7 +107,7 @@ fn linger(mut half: Box<dyn Transmit>) {
 mod tests {
     use std::sync::Arc;
 
-    use carob_net::{Account, PipeReceive, pipe};
+    use carob_net::{Account, NetworkError, PipeReceive, pipe};
 
     use super::*;
     use crate::sockets::Sockets;

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use carob_net::{NetworkError, TcpConnection, TcpListener, TcpPort};
+use carob_net::{NetworkError, TcpConnection, TcpControl, TcpListener, TcpPort};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
@@ -32,7 +32,13 @@ enum State {
     /// To `Connected` or `Closed`; whoever began it holds the attempt, which is given up with it.
     Connecting,
     /// For good; each half is given to the guest once.
-    Connected { local: SocketAddr, remote: SocketAddr, receiver: Option<Receiver>, sender: Option<Sender> },
+    Connected {
+        local: SocketAddr,
+        remote: SocketAddr,
+        control: Box<dyn TcpControl>,
+        receiver: Option<Receiver>,
+        sender: Option<Sender>,
+    },
     /// For good, and why.
     Closed(Code),
 }
@@ -52,10 +58,11 @@ impl TcpSocket {
         options: TcpOptions,
         connection: Result<TcpConnection, Code>,
     ) -> TcpSocket {
-        let state = match connection {
-            Ok(connection) => State::connected(connection, &sockets),
-            Err(code) => State::Closed(code),
-        };
+        let inherited = connection.and_then(|connection| {
+            connection.control.set_options(&options.into())?;
+            Ok(State::connected(connection, &sockets))
+        });
+        let state = inherited.unwrap_or_else(State::Closed);
         TcpSocket { sockets, family, options: Arc::new(Mutex::new(options)), state }
     }
 
@@ -84,7 +91,8 @@ impl TcpSocket {
         self.family.tcp_remote(remote)?;
         let port = self.take_port()?;
         self.state = State::Connecting;
-        Ok(port.connect(remote, self.options.lock().buffers))
+        let options = *self.options.lock();
+        Ok(port.connect(remote, options.into()))
     }
 
     pub(super) fn connected(&mut self, ended: Result<TcpConnection, NetworkError>) -> Result<(), Code> {
@@ -161,10 +169,17 @@ impl TcpSocket {
         Ok(*self.options.lock())
     }
 
-    /// Changes the options. Buffers are those of connections to come.
+    /// Changes the options: of the connection, or of those to come.
     pub(super) fn change(&self, change: impl FnOnce(&mut TcpOptions) -> Result<(), Code>) -> Result<(), Code> {
         self.has_options()?;
-        change(&mut self.options.lock())
+        let mut options = self.options.lock();
+        let mut changed = *options;
+        change(&mut changed)?;
+        if let State::Connected { control, .. } = &self.state {
+            control.set_options(&changed.into())?;
+        }
+        *options = changed;
+        Ok(())
     }
 
     fn has_options(&self) -> Result<(), Code> {
@@ -191,8 +206,8 @@ impl TcpSocket {
 
 impl State {
     fn connected(connection: TcpConnection, sockets: &Sockets) -> State {
-        let TcpConnection { local, remote, receive, transmit } = connection;
-        let sender = Sender::new(transmit, sockets.fate.clone());
-        State::Connected { local, remote, receiver: Some(Receiver::new(receive)), sender: Some(sender) }
+        let TcpConnection { local, remote, receive, transmit, control } = connection;
+        let (receiver, sender) = (Receiver::new(receive), Sender::new(transmit, sockets.fate.clone()));
+        State::Connected { local, remote, control, receiver: Some(receiver), sender: Some(sender) }
     }
 }

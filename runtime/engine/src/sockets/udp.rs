@@ -65,8 +65,15 @@ impl UdpSocket {
         &self.options
     }
 
-    pub(super) fn options_mut(&mut self) -> &mut UdpOptions {
-        &mut self.options
+    /// Changes the options, also of a socket that is in use.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut UdpOptions) -> Result<(), Code>) -> Result<(), Code> {
+        let mut changed = self.options;
+        change(&mut changed)?;
+        if let State::Bound(port) | State::Connected(port, _) = &self.state {
+            port.socket.set_options(&changed.into())?;
+        }
+        self.options = changed;
+        Ok(())
     }
 
     pub(super) fn is_bound(&self) -> bool {
@@ -76,7 +83,7 @@ impl UdpSocket {
     pub(super) fn bind(&mut self, local: SocketAddr) -> Result<(), Code> {
         let State::Unbound = self.state else { return Err(Code::InvalidState) };
         self.family.udp_local(local)?;
-        self.state = State::Bound(Port::bind(&self.sockets, local)?);
+        self.state = State::Bound(self.take_port(local)?);
         Ok(())
     }
 
@@ -139,11 +146,17 @@ impl UdpSocket {
         match &self.state {
             State::Bound(port) | State::Connected(port, _) => Ok(port.clone()),
             State::Unbound => {
-                let port = Port::bind(&self.sockets, self.family.unspecified())?;
+                let port = self.take_port(self.family.unspecified())?;
                 self.state = State::Bound(port.clone());
                 Ok(port)
             }
         }
+    }
+
+    fn take_port(&self, local: SocketAddr) -> Result<Arc<Port>, Code> {
+        let socket = self.sockets.network.bind_udp(local)?;
+        socket.set_options(&self.options.into())?;
+        Ok(Arc::new(Port { socket, turn: tokio::sync::Mutex::new(()) }))
     }
 }
 
@@ -153,13 +166,6 @@ fn towards(local: SocketAddr, remote: SocketAddr) -> SocketAddr {
         return SocketAddr::new(remote.ip(), local.port());
     }
     local
-}
-
-impl Port {
-    fn bind(sockets: &Sockets, local: SocketAddr) -> Result<Arc<Port>, Code> {
-        let socket = sockets.network.bind_udp(local)?;
-        Ok(Arc::new(Port { socket, turn: tokio::sync::Mutex::new(()) }))
-    }
 }
 
 impl Outgoing {

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use carob_net::{
-    Account, Buffers, Datagram, HttpBound, HttpRoute, HttpService, Network, NetworkError, PipeReceive, PipeTransmit,
-    TcpConnection, TcpListener, TcpPort, Traffic, UdpSocket, pipes,
+    Account, Datagram, HttpBound, HttpRoute, HttpService, Network, NetworkError, PipeEnd, TcpConnection, TcpListener,
+    TcpOptions, TcpPort, Traffic, UdpOptions, UdpSocket, pipes,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -191,27 +191,34 @@ impl TcpPort for Port {
         Ok(self)
     }
 
-    fn connect(self: Box<Self>, remote: SocketAddr, buffers: Buffers) -> BoxFuture<'static, Result<TcpConnection>> {
+    fn connect(self: Box<Self>, remote: SocketAddr, options: TcpOptions) -> BoxFuture<'static, Result<TcpConnection>> {
         async move {
             self.network.note(format!("connect {remote}"));
             let local = towards(self.local, remote);
             let account = Arc::new(Account::new(usize::MAX));
-            let ((transmit, receive), (far_transmit, far_receive)) = pipes(buffers, &account, &account);
-            let far = connection(remote, local, far_transmit, far_receive);
+            let (near, far) = pipes(&options, &account, &account);
+            let far = connection(remote, local, far);
             let mut space = self.network.inner.tcp.lock().unwrap();
             let taken = space.open_at(remote).is_some_and(|listener| listener.push(Ok(far)));
             drop(space);
             if !taken {
                 return Err(NetworkError::ConnectionRefused);
             }
-            Ok(connection(local, remote, transmit, receive))
+            Ok(connection(local, remote, near))
         }
         .boxed()
     }
 }
 
-fn connection(local: SocketAddr, remote: SocketAddr, transmit: PipeTransmit, receive: PipeReceive) -> TcpConnection {
-    TcpConnection { local, remote, receive: Box::new(receive), transmit: Box::new(transmit) }
+fn connection(local: SocketAddr, remote: SocketAddr, end: PipeEnd) -> TcpConnection {
+    let PipeEnd { transmit, receive, control } = end;
+    TcpConnection {
+        local,
+        remote,
+        receive: Box::new(receive),
+        transmit: Box::new(transmit),
+        control: Box::new(control),
+    }
 }
 
 impl TcpListener for Port {
@@ -262,5 +269,9 @@ impl UdpSocket for Socket {
             open.get_or_insert_with(|| Queue::of(DATAGRAMS)).push(Ok(datagram));
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn set_options(&self, _: &UdpOptions) -> Result<()> {
+        Ok(())
     }
 }

@@ -237,3 +237,48 @@ fn a_workload_that_holds_too_much_has_less_room_in_each_pipe() {
     drop(pipes.remove(0));
     assert_eq!(room(&mut pipes[1].0), 40_000);
 }
+
+fn room(transmit: &mut PipeTransmit) -> Option<usize> {
+    match transmit.poll_capacity(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(room)) => Some(room),
+        Poll::Ready(Err(error)) => panic!("{error}"),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn bytes_wait_in_the_buffers_of_both_ends() {
+    let account = Arc::new(Account::new(usize::MAX));
+    let options = TcpOptions { send_buffer: Some(10_000), receive_buffer: Some(20_000), ..TcpOptions::default() };
+    let (mut near, mut far) = pipes(&options, &account, &account);
+    assert_eq!(
+        (room(&mut near.transmit), room(&mut far.transmit)),
+        (Some(10_000 + TCP_BUFFER), Some(20_000 + TCP_BUFFER))
+    );
+    let accepted = TcpOptions { receive_buffer: Some(5_000), send_buffer: Some(6_000), ..TcpOptions::default() };
+    far.control.set_options(&accepted).unwrap();
+    assert_eq!((room(&mut near.transmit), room(&mut far.transmit)), (Some(15_000), Some(26_000)));
+    let least = TcpOptions { receive_buffer: Some(1), send_buffer: Some(1), ..TcpOptions::default() };
+    near.control.set_options(&least).unwrap();
+    far.control.set_options(&least).unwrap();
+    assert_eq!((room(&mut near.transmit), room(&mut far.transmit)), (Some(MIN_PIPE_BYTES), Some(MIN_PIPE_BYTES)));
+}
+
+#[test]
+fn a_live_pipe_that_shrinks_stops_its_writer_and_one_that_grows_wakes_it() {
+    let account = Arc::new(Account::new(usize::MAX));
+    let (mut near, mut far) = pipes(&TcpOptions::default(), &account, &account);
+    near.transmit.transmit(Bytes::from(vec![0; 20_000])).unwrap();
+    far.control.set_options(&TcpOptions { receive_buffer: Some(2048), ..TcpOptions::default() }).unwrap();
+    near.control.set_options(&TcpOptions { send_buffer: Some(2048), ..TcpOptions::default() }).unwrap();
+    let writer = Arc::new(Woken::default());
+    let waker = Waker::from(writer.clone());
+    assert!(near.transmit.poll_capacity(&mut Context::from_waker(&waker)).is_pending(), "more than the window is held");
+    far.control.set_options(&TcpOptions { receive_buffer: Some(2049), ..TcpOptions::default() }).unwrap();
+    assert_eq!(writer.0.load(Ordering::Relaxed), 0, "there is still no room");
+    far.control.set_options(&TcpOptions { receive_buffer: Some(100_000), ..TcpOptions::default() }).unwrap();
+    assert_eq!(writer.0.load(Ordering::Relaxed), 1);
+    assert_eq!(room(&mut near.transmit), Some(100_000 + 2048 - 20_000));
+    assert!(far.receive.poll_readable(&mut Context::from_waker(Waker::noop())).is_ready());
+    assert_eq!(account.held(), 20_000, "to look takes nothing");
+}

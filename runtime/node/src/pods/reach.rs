@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use carob_net::{Buffers, HttpRoute, Network, NetworkError, TcpStream};
+use carob_net::{HttpRoute, Network, NetworkError, TcpOptions, TcpStream};
 use k8s_openapi::api::core::v1::Container as ContainerSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -58,7 +58,7 @@ impl Reach {
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         let port = self.network.bind_tcp(SocketAddr::new(any, 0)).map_err(|error| dial(remote, &error))?;
-        let connection = port.connect(remote, Buffers::default()).await;
+        let connection = port.connect(remote, TcpOptions::default()).await;
         connection.map(TcpStream::from).map_err(|error| dial(remote, &error))
     }
 }

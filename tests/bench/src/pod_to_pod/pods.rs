@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use carob_net::{Buffers, Network, Networks, TcpConnection, Workload};
+use carob_net::{Network, Networks, TcpConnection, TcpOptions, Workload};
 use carob_netmesh::{Mesh, MeshConfig};
 
 use super::{Figures, PIECE, PING, TIME};
@@ -37,7 +37,7 @@ async fn connect(client: &Arc<dyn Network>, server: &Arc<dyn Network>) -> Result
     let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
     let listener = server.bind_tcp(any)?.listen(1)?;
     let to = SocketAddr::new(address(3), listener.local_address().port());
-    let near = client.bind_tcp(any)?.connect(to, Buffers::default()).await?;
+    let near = client.bind_tcp(any)?.connect(to, TcpOptions::default()).await?;
     let far = poll_fn(|cx| listener.poll_accept(cx)).await?;
     Ok((near, far))
 }

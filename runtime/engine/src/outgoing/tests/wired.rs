@@ -10,8 +10,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use carob_net::{
-    Buffers, HttpBound, HttpRoute, HttpService, Network, NetworkError, Receive, TcpConnection, TcpListener, TcpPort,
-    Traffic, Transmit, UdpSocket,
+    HttpBound, HttpRoute, HttpService, Network, NetworkError, Receive, TCP_BUFFER, TcpConnection, TcpControl,
+    TcpListener, TcpOptions, TcpPort, Traffic, Transmit, UdpSocket,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -186,7 +186,7 @@ impl TcpPort for Port {
     fn connect(
         self: Box<Self>,
         remote: SocketAddr,
-        buffers: Buffers,
+        _: TcpOptions,
     ) -> BoxFuture<'static, Result<TcpConnection, NetworkError>> {
         let Port(local, network) = *self;
         async move {
@@ -198,7 +198,7 @@ impl TcpPort for Port {
             }
             let server = network.servers.get(&remote).ok_or(NetworkError::ConnectionRefused)?;
             network.connections.fetch_add(1, Ordering::Relaxed);
-            let (near, far) = tokio::io::duplex(buffers.send);
+            let (near, far) = tokio::io::duplex(2 * TCP_BUFFER);
             tokio::spawn(server(far));
             let (receive, transmit) = tokio::io::split(near);
             Ok(TcpConnection {
@@ -206,9 +206,19 @@ impl TcpPort for Port {
                 remote,
                 receive: Box::new(Reading(receive)),
                 transmit: Box::new(Writing::new(transmit)),
+                control: Box::new(Fixed),
             })
         }
         .boxed()
+    }
+}
+
+/// A connection without options.
+struct Fixed;
+
+impl TcpControl for Fixed {
+    fn set_options(&self, _: &TcpOptions) -> Result<(), NetworkError> {
+        Ok(())
     }
 }
 
@@ -221,6 +231,10 @@ impl Receive for Reading {
         ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer)).map_err(|_| NetworkError::ConnectionReset)?;
         let read = Bytes::copy_from_slice(buffer.filled());
         Poll::Ready(Ok(Some(read).filter(|read| !read.is_empty())))
+    }
+
+    fn poll_readable(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        unreachable!("only guests look before they read")
     }
 }
 

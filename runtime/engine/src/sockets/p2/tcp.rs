@@ -258,7 +258,7 @@ impl HostTcpSocket for SocketsView<'_> {
     }
 
     fn receive_buffer_size(&mut self, socket: Resource<Socket>) -> Result<u64> {
-        Ok(self.options(&socket)?.buffers.receive as u64)
+        Ok(self.options(&socket)?.receive_buffer())
     }
 
     fn set_receive_buffer_size(&mut self, socket: Resource<Socket>, value: u64) -> Result<()> {
@@ -266,7 +266,7 @@ impl HostTcpSocket for SocketsView<'_> {
     }
 
     fn send_buffer_size(&mut self, socket: Resource<Socket>) -> Result<u64> {
-        Ok(self.options(&socket)?.buffers.send as u64)
+        Ok(self.options(&socket)?.send_buffer())
     }
 
     fn set_send_buffer_size(&mut self, socket: Resource<Socket>, value: u64) -> Result<()> {

@@ -110,23 +110,23 @@ impl HostUdpSocket for SocketsView<'_> {
     }
 
     fn set_unicast_hop_limit(&mut self, socket: Resource<Socket>, value: u8) -> Result<()> {
-        Ok(self.udp(&socket)?.options_mut().set_hop_limit(value)?)
+        Ok(self.udp(&socket)?.change(|options| options.set_hop_limit(value))?)
     }
 
     fn receive_buffer_size(&mut self, socket: Resource<Socket>) -> Result<u64> {
-        Ok(self.udp(&socket)?.options().buffers.receive as u64)
+        Ok(self.udp(&socket)?.options().receive_buffer())
     }
 
     fn set_receive_buffer_size(&mut self, socket: Resource<Socket>, value: u64) -> Result<()> {
-        Ok(self.udp(&socket)?.options_mut().set_receive_buffer(value)?)
+        Ok(self.udp(&socket)?.change(|options| options.set_receive_buffer(value))?)
     }
 
     fn send_buffer_size(&mut self, socket: Resource<Socket>) -> Result<u64> {
-        Ok(self.udp(&socket)?.options().buffers.send as u64)
+        Ok(self.udp(&socket)?.options().send_buffer())
     }
 
     fn set_send_buffer_size(&mut self, socket: Resource<Socket>, value: u64) -> Result<()> {
-        Ok(self.udp(&socket)?.options_mut().set_send_buffer(value)?)
+        Ok(self.udp(&socket)?.change(|options| options.set_send_buffer(value))?)
     }
 
     fn subscribe(&mut self, socket: Resource<Socket>) -> wasmtime::Result<Resource<DynPollable>> {

@@ -152,7 +152,7 @@ impl HostTcpSocket for SocketsView<'_> {
     }
 
     fn get_receive_buffer_size(&mut self, socket: Resource<TcpSocket>) -> Result<u64> {
-        Ok(self.tcp_options(&socket)?.buffers.receive as u64)
+        Ok(self.tcp_options(&socket)?.receive_buffer())
     }
 
     fn set_receive_buffer_size(&mut self, socket: Resource<TcpSocket>, value: u64) -> Result<()> {
@@ -160,7 +160,7 @@ impl HostTcpSocket for SocketsView<'_> {
     }
 
     fn get_send_buffer_size(&mut self, socket: Resource<TcpSocket>) -> Result<u64> {
-        Ok(self.tcp_options(&socket)?.buffers.send as u64)
+        Ok(self.tcp_options(&socket)?.send_buffer())
     }
 
     fn set_send_buffer_size(&mut self, socket: Resource<TcpSocket>, value: u64) -> Result<()> {

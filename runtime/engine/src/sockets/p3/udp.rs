@@ -68,23 +68,23 @@ impl HostUdpSocket for SocketsView<'_> {
     }
 
     fn set_unicast_hop_limit(&mut self, socket: Resource<UdpSocket>, value: u8) -> Result<()> {
-        Ok(self.udp_socket(&socket)?.options_mut().set_hop_limit(value)?)
+        Ok(self.udp_socket(&socket)?.change(|options| options.set_hop_limit(value))?)
     }
 
     fn get_receive_buffer_size(&mut self, socket: Resource<UdpSocket>) -> Result<u64> {
-        Ok(self.udp_socket(&socket)?.options().buffers.receive as u64)
+        Ok(self.udp_socket(&socket)?.options().receive_buffer())
     }
 
     fn set_receive_buffer_size(&mut self, socket: Resource<UdpSocket>, value: u64) -> Result<()> {
-        Ok(self.udp_socket(&socket)?.options_mut().set_receive_buffer(value)?)
+        Ok(self.udp_socket(&socket)?.change(|options| options.set_receive_buffer(value))?)
     }
 
     fn get_send_buffer_size(&mut self, socket: Resource<UdpSocket>) -> Result<u64> {
-        Ok(self.udp_socket(&socket)?.options().buffers.send as u64)
+        Ok(self.udp_socket(&socket)?.options().send_buffer())
     }
 
     fn set_send_buffer_size(&mut self, socket: Resource<UdpSocket>, value: u64) -> Result<()> {
-        Ok(self.udp_socket(&socket)?.options_mut().set_send_buffer(value)?)
+        Ok(self.udp_socket(&socket)?.change(|options| options.set_send_buffer(value))?)
     }
 
     fn drop(&mut self, socket: Resource<UdpSocket>) -> wasmtime::Result<()> {

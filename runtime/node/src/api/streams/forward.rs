@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carob_net::{Buffers, Network, NetworkError, Receive, TcpConnection, Transmit};
+use carob_net::{Network, NetworkError, Receive, TcpConnection, TcpOptions, Transmit};
 use carob_spdy::StreamId;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -80,7 +80,7 @@ async fn connect(network: &dyn Network, port: u16) -> Result<TcpConnection, Netw
 
 async fn connect_to(network: &dyn Network, ip: IpAddr, port: u16) -> Result<TcpConnection, NetworkError> {
     let own = network.bind_tcp(SocketAddr::new(ip, 0))?;
-    let connecting = own.connect(SocketAddr::new(ip, port), Buffers::default());
+    let connecting = own.connect(SocketAddr::new(ip, port), TcpOptions::default());
     timeout(CONNECT, connecting).await.unwrap_or(Err(NetworkError::TimedOut))
 }
 
