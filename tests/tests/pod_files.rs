@@ -197,7 +197,7 @@ fn parts_of_volumes_and_the_pods_own_fields() {
     kubectl.apply(&prober(&containers, volumes));
     log_has(&kubectl, "read", "/all/a/b/file: hello");
     log_has(&kubectl, "me", "/me/labels: tier=\"back\"");
-    log_has(&kubectl, "root", "/: deep me var\n/deep: data\n");
+    log_has(&kubectl, "root", "/: deep dev etc me var\n/deep: data\n");
     kubectl.run(&["label", "pod", "p", "tier=front", "--overwrite"]);
     log_has(&kubectl, "me", "/me/labels: tier=\"front\"");
 }
@@ -359,4 +359,44 @@ fn files_outlive_a_kill_of_the_node_and_go_with_the_pod() {
     });
     kubectl.run(&["delete", "pod", "p", "--now"]);
     eventually("nothing of the Pod is left", || find(&cluster.data_dir(), &uid).is_none());
+}
+
+#[test]
+fn a_container_finds_its_pods_names_and_leaves_a_message() {
+    let kubectl = cluster().namespace("given");
+    let spec =
+        "spec:\n  hostname: first\n  subdomain: web\n  hostAliases: [{ip: 192.0.2.7, hostnames: [db, db.example]}]\n";
+    let mounts = "[{name: data, mountPath: /data}]";
+    let containers = [
+        ("names", "[show, /etc/hosts, /etc/hostname]", mounts),
+        ("guard", "[read-only, /etc]", mounts),
+        ("words", "[write, /dev/termination-log, all is well]", mounts),
+        ("fails", "[show, /data/nothing]", mounts),
+        ("own", "[write, /data/words, here]", mounts),
+    ];
+    let pod = prober(&containers, "[{name: data, emptyDir: {}}]").replace("spec:\n", spec);
+    let pod = pod.replace("{name: own,", "{name: own, terminationMessagePath: /data/words,");
+    kubectl.apply(&pod.replace("{name: fails,", "{name: fails, terminationMessagePolicy: FallbackToLogsOnError,"));
+    phase(&kubectl, "p", "Failed");
+    let names = kubectl.run(&["logs", "p", "--container", "names"]);
+    let ip = kubectl.field(&["pod", "p"], "{.status.podIP}");
+    for line in [
+        "127.0.0.1\tlocalhost",
+        &format!("{ip}\tfirst.web.given.svc.cluster.local\tfirst"),
+        "192.0.2.7\tdb\tdb.example",
+    ] {
+        assert!(names.lines().any(|found| found == line), "{line:?} in {names}");
+    }
+    assert!(names.ends_with("/etc/hostname: first\n\n"), "{names}");
+    let guarded = kubectl.run(&["logs", "p", "--container", "guard"]);
+    assert!(guarded.contains("11 attempts, 0 succeeded"), "{guarded}");
+    let message = |name: &str| {
+        let path = format!("{{.status.containerStatuses[?(@.name==\"{name}\")].state.terminated.message}}");
+        kubectl.field(&["pod", "p"], &path)
+    };
+    assert_eq!(
+        (message("words"), message("own"), message("names")),
+        ("all is well".into(), "here".into(), String::new())
+    );
+    assert!(message("fails").starts_with("show /data/nothing: "), "{}", message("fails"));
 }

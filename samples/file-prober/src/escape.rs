@@ -9,7 +9,7 @@ use crate::Attempt;
 /// Paths that lead out of a folder `d` that is written to before, by links that are planted in it.
 const LINKS: [&str; 6] = ["/", "/etc", "..", "../..", "./../../../../../../etc", "inner/../.."];
 /// What every machine has, or every process.
-const TARGETS: [&str; 4] = ["etc/passwd", "etc/hostname", "proc/self/environ", "proc/version"];
+const TARGETS: [&str; 4] = ["etc/passwd", "etc/os-release", "proc/self/environ", "proc/version"];
 
 pub(crate) fn attempts(dir: &str) -> Vec<Attempt> {
     let mut attempts = by_name(dir);
@@ -49,7 +49,7 @@ fn by_links(dir: &str) -> Vec<Attempt> {
         attempts.push(done(format!("list {link} -> {to}"), fs::read_dir(&link).map(|_| ())));
         attempts.push(done(format!("make {link}/new"), fs::create_dir(format!("{link}/new"))));
         attempts.push(done(format!("write {link}/new"), fs::write(format!("{link}/new"), "x")));
-        attempts.push(done(format!("remove {link}/etc/hostname"), fs::remove_file(format!("{link}/etc/hostname"))));
+        attempts.push(done(format!("remove {link}/etc/os-release"), fs::remove_file(format!("{link}/etc/os-release"))));
         let _ = fs::remove_file(&link);
     }
     let chain = format!("{dir}/chain");

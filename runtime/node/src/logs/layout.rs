@@ -38,6 +38,11 @@ impl PodDirs {
         self.pod(pod).join(".pinned").join(container)
     }
 
+    /// Where the files are that the node gives to a container.
+    pub(crate) fn given(&self, pod: &PodRef, container: &str) -> PathBuf {
+        self.pod(pod).join(".given").join(container)
+    }
+
     /// Where all logs of a container are.
     pub(crate) fn logs(&self, pod: &PodRef, container: &str) -> PathBuf {
         self.pod(pod).join(container)
@@ -58,9 +63,9 @@ impl PodDirs {
         files(&self.log(pod, container, restart)).iter().try_for_each(fs::remove_file)
     }
 
-    /// Removes a Pod's own volumes.
+    /// Removes a Pod's own volumes, and what else its containers had to write to.
     pub(crate) fn remove_volumes(&self, pod: &PodRef) -> io::Result<()> {
-        let dirs = [self.volumes(pod), self.pod(pod).join(".pinned")];
+        let dirs = [".volumes", ".pinned", ".given"].map(|name| self.pod(pod).join(name));
         dirs.iter().try_for_each(|dir| match fs::remove_dir_all(dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),

@@ -55,7 +55,12 @@ pub(crate) enum Change {
         reason: NotStarted,
         message: String,
     },
-    /// A container was given these resources.
+    /// These resources are set aside for a container.
+    Allocated {
+        slot: Slot,
+        allocated: ResourceRequirements,
+    },
+    /// A container that runs has these resources.
     Given {
         slot: Slot,
         given: ResourceRequirements,
@@ -124,11 +129,12 @@ impl Observed {
                     stopping.step = StopStep::PreStopped;
                 }
             }
-            Change::Given { slot, given } => {
-                if let Some(running) = self.running_in(slot) {
-                    running.given = given;
+            Change::Allocated { slot, allocated } => {
+                if let Some(view) = self.containers.get_mut(slot.0) {
+                    view.allocated = Some(allocated);
                 }
             }
+            Change::Given { slot, given } => self.given(slot, given),
             Change::MustRestart(slot) => {
                 if let Some(running) = self.running_in(slot) {
                     running.must_restart = true;
@@ -154,6 +160,14 @@ impl Observed {
         match &mut self.containers.get_mut(slot.0)?.state {
             State::Running(running) => Some(running),
             _ => None,
+        }
+    }
+
+    fn given(&mut self, slot: Slot, given: ResourceRequirements) {
+        let Some(view) = self.containers.get_mut(slot.0) else { return };
+        view.allocated.get_or_insert_with(|| given.clone());
+        if let State::Running(running) = &mut view.state {
+            running.given = given;
         }
     }
 

@@ -104,6 +104,8 @@ pub(crate) struct ContainerView {
     pub(crate) last: Option<Terminated>,
     pub(crate) restarts: i32,
     pub(crate) image_id: String,
+    /// What the node has set aside for it, and starts it with, whatever its Pod wishes by now; nothing before its first run.
+    pub(crate) allocated: Option<ResourceRequirements>,
     /// Between runs that end.
     pub(crate) crashes: Backoff,
     /// Between starts that fail.

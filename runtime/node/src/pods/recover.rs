@@ -63,6 +63,7 @@ fn view(status: &ContainerStatus, now: Timestamp) -> ContainerView {
         last,
         restarts: status.restart_count,
         image_id: status.image_id.clone(),
+        allocated: status.resources.clone(),
         ..ContainerView::default()
     }
 }

@@ -1,13 +1,13 @@
 //! Resizing a Pod in place: whether the node has room for what it wishes, and what that means for each container. Pure.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::amounts::request;
-use super::observed::Observed;
+use super::observed::{ContainerView, Observed};
 use super::plan::{Action, Plan};
 use super::slot::{Role, Slot};
 use super::spec::PodExt;
@@ -66,14 +66,27 @@ impl Amounts {
         }
     }
 
-    /// What the containers of a Pod that stay ask for together.
+    /// What the containers of a Pod that stay wish for together.
     pub(crate) fn of_pod(pod: &Pod) -> Amounts {
-        let stays = |n: &usize| matches!(pod.role(Slot(*n)), Role::Main | Role::Sidecar);
-        let containers = pod.containers().enumerate().filter(|(n, _)| stays(n));
-        containers.fold(Amounts::default(), |sum, (_, container)| Amounts {
-            cpu: sum.cpu + request(&container, "cpu").and_then(quantity::millis).unwrap_or(0),
-            memory: sum.memory + request(&container, "memory").and_then(quantity::units).unwrap_or(0),
-        })
+        let containers = lasting(pod).map(|(_, container)| Amounts::of(container.resources.as_ref()));
+        containers.fold(Amounts::default(), Amounts::and)
+    }
+
+    /// What is set aside for them together; for one that never ran, what it wishes for.
+    pub(crate) fn allocated(pod: &Pod, observed: &Observed) -> Amounts {
+        let containers = lasting(pod).map(|(slot, container)| {
+            let allocated = observed.get(slot).and_then(|view| view.allocated.as_ref());
+            Amounts::of(allocated.or(container.resources.as_ref()))
+        });
+        containers.fold(Amounts::default(), Amounts::and)
+    }
+
+    fn of(resources: Option<&ResourceRequirements>) -> Amounts {
+        let request = |name| resources.and_then(|resources| resources.requests.as_ref()?.get(name));
+        Amounts {
+            cpu: request("cpu").and_then(quantity::millis).unwrap_or(0),
+            memory: request("memory").and_then(quantity::units).unwrap_or(0),
+        }
     }
 
     pub(crate) fn and(self, other: Amounts) -> Amounts {
@@ -83,6 +96,12 @@ impl Amounts {
     fn named(self) -> [(&'static str, u64); 2] {
         [("cpu", self.cpu), ("memory", self.memory)]
     }
+}
+
+/// The containers that use resources for as long as their Pod is there.
+fn lasting(pod: &Pod) -> impl Iterator<Item = (Slot, Cow<'_, Container>)> {
+    let all = pod.containers().enumerate().map(|(n, container)| (Slot(n), container));
+    all.filter(|(slot, _)| matches!(pod.role(*slot), Role::Main | Role::Sidecar))
 }
 
 /// Whether the node has room for a Pod that asks for `wanted`, beside what the `others` ask for; if not, why, in the
@@ -121,12 +140,20 @@ pub(super) fn plan(plan: &mut Plan, pod: &Pod, observed: &Observed, now: Timesta
     }
 }
 
-/// Whether a container that runs, and is to go on, wishes for other resources than it has.
+/// Whether a container wishes for other resources than it has.
 fn wishes(pod: &Pod, observed: &Observed) -> bool {
-    let running = observed.containers.iter().enumerate().filter_map(|(n, view)| Some((Slot(n), view.running()?)));
-    running
-        .filter(|(_, running)| running.stopping.is_none() && !running.must_restart)
-        .any(|(slot, running)| pod.container(slot).is_some_and(|container| differs(&running.given, &container)))
+    pod.containers()
+        .zip(&observed.containers)
+        .any(|(container, view)| has(view).is_some_and(|has| differs(has, &container)))
+}
+
+/// What a container has, or will have when it is started again; nothing, if that is about to be changed.
+fn has(view: &ContainerView) -> Option<&ResourceRequirements> {
+    match view.running() {
+        Some(running) if running.stopping.is_some() || running.must_restart => None,
+        Some(running) => Some(&running.given),
+        None => view.allocated.as_ref(),
+    }
 }
 
 /// Whether the container wishes for other resources than it was `given`.

@@ -15,7 +15,7 @@ use super::observed::NotStarted;
 use super::siblings::Siblings;
 use super::slot::Slot;
 use super::spec::{PodExt, http_ports};
-use super::{amounts, capabilities, sources, unsupported};
+use super::{amounts, capabilities, given, sources, unsupported};
 use crate::console::Console;
 use crate::errors::said;
 use crate::images::{Image, ImageError};
@@ -34,6 +34,8 @@ pub(crate) struct Job {
     pub(crate) slot: Slot,
     /// The number of this run; the first is 0.
     pub(crate) run: i32,
+    /// What it is given of resources; what its Pod wishes for, if this is its first run.
+    pub(crate) allocated: Option<ResourceRequirements>,
     pub(crate) ip: IpAddr,
     /// The Pod's: all its containers share it.
     pub(crate) network: Arc<dyn Network>,
@@ -64,7 +66,7 @@ pub(crate) struct Failure {
 impl Job {
     /// Finds the image, makes up the environment, starts the container and opens its ports; tells it in Events.
     pub(crate) async fn run(self) -> Result<Live, Failure> {
-        let container = self.pod.container(self.slot).map(Cow::into_owned).unwrap_or_default();
+        let container = self.container();
         let started = self.try_run(&container).await;
         match &started {
             Ok(_) => {
@@ -73,6 +75,12 @@ impl Job {
             Err(failure) => self.tell_failure(&container, failure),
         }
         started
+    }
+
+    /// As the Pod has it, within what is set aside for it.
+    fn container(&self) -> ContainerSpecOf {
+        let wished = self.pod.container(self.slot).map(Cow::into_owned).unwrap_or_default();
+        ContainerSpecOf { resources: self.allocated.clone().or(wished.resources), ..wished }
     }
 
     async fn try_run(&self, container: &ContainerSpecOf) -> Result<Live, Failure> {
@@ -84,11 +92,10 @@ impl Job {
         let env = self.environment(container).await?;
         let capabilities = self.capabilities(container, &env).await?;
         let console = Console::new(container, self.log(container)?);
-        let (mounts, _root) = self
-            .volumes
-            .mounts(container, &image, &env)
-            .await
-            .map_err(|error| failure(NotStarted::CreateContainerConfigError, error.to_string()))?;
+        let config_error = |message| failure(NotStarted::CreateContainerConfigError, message);
+        let given = given::files(&self.pod, self.ip).map_err(config_error)?;
+        let mounts = self.volumes.mounts(container, &image, &env, given).await;
+        let (mounts, _root) = mounts.map_err(|error| config_error(error.to_string()))?;
         let spec = ContainerSpec { mounts, capabilities, links, ..self.spec(container, env, &console) };
         let image_id = image.digest.clone();
         let running = self.context.runtime.start(image, spec).await;

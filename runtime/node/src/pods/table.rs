@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::amounts::request;
 use super::observed::{ContainerView, Doom, State};
+use super::resize::Amounts;
 use super::spec::PodExt;
 use super::start::Live;
 use crate::console::Console;
@@ -25,6 +26,8 @@ pub(crate) struct PodView {
     pub(crate) volumes: Weak<PodVolumes>,
     /// Has its worker end it.
     pub(crate) doom: watch::Sender<Option<Doom>>,
+    /// What the node has set aside for it.
+    pub(crate) allocated: Amounts,
     /// Its network, while it has an address.
     pub(crate) network: Option<Arc<dyn Network>>,
 }

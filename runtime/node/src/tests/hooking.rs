@@ -230,30 +230,6 @@ async fn a_container_finds_the_services_in_its_environment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_log_is_the_message_of_a_failure() {
-    use crate::runtime::Stream;
-    let cluster = Cluster::start().await;
-    for (n, (name, policy, code, expected)) in [
-        ("asked", "FallbackToLogsOnError", 1, json!("first\nlast words\n")),
-        ("well", "FallbackToLogsOnError", 0, Value::Null),
-        ("plain", "File", 1, Value::Null),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let container = json!({"name": "a", "image": "app", "terminationMessagePolicy": policy});
-        cluster.create(name, json!({"restartPolicy": "Never", "containers": [container]})).await;
-        let container = cluster.container("a", n).await;
-        container.output.write(Stream::Stdout, b"first\n");
-        container.output.write(Stream::Stderr, b"last words");
-        container.exit(code);
-        let ended = |pod: &Value| !pod["status"]["containerStatuses"][0]["state"]["terminated"].is_null();
-        let pod = cluster.pod_when(name, ended).await;
-        assert_eq!(pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"], expected, "{name}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn after_a_restart_of_the_node_a_pod_goes_through_its_start_again() {
     let mut cluster = Cluster::start().await;
     let spec = json!({

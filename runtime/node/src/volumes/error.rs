@@ -25,6 +25,9 @@ pub(crate) enum VolumeError {
     /// A subPath leads out of its volume, or cannot be made.
     #[error("failed to prepare subPath for volumeMount {volume:?} of container {container:?}: {problem}")]
     SubPath { volume: String, container: String, problem: String },
+    /// There can be no file at a container's terminationMessagePath.
+    #[error("terminationMessagePath {path:?} must be the path of a file, without '..'")]
+    MessagePath { path: String },
     /// No token.
     #[error("failed to fetch token: {0}")]
     Token(String),

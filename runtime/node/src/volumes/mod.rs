@@ -3,12 +3,13 @@
 //! ```text
 //! pods/<namespace>_<name>_<uid>/.volumes/<volume>                emptyDir, configMap, secret, downwardAPI, projected
 //! pods/<namespace>_<name>_<uid>/.pinned/<container>/<n>/<file>   single files of volumes that change
+//! pods/<namespace>_<name>_<uid>/.given/<container>/<file>        /etc/hosts and its like, the termination message
 //! /dev/shm/carob-<node>/<uid>/<volume>                           emptyDir of medium Memory
 //! ```
 //!
 //! One file for each kind says what the volume is; `payload.rs` is what files there should be, `atomic.rs` how they get
-//! there all at once, `mounts.rs` what a container sees of them, `root.rs` what it sees at `/`, `quota.rs` how much may be
-//! stored. `hostPath` and claims lead to folders that are not the Pod's and stay.
+//! there all at once, `mounts.rs` what a container sees of them, `given.rs` which files it is given beside them, `root.rs` what
+//! it sees at `/`, `quota.rs` how much may be stored. `hostPath` and claims lead to folders that are not the Pod's and stay.
 //!
 //! What differs from a kubelet:
 //! - there is no bind mount: a guest is given handles of folders. A mounted single file is a name in a folder's handle, so
@@ -23,6 +24,7 @@ mod config_map;
 mod downward_api;
 mod empty_dir;
 mod error;
+mod given;
 mod host_path;
 mod keep;
 mod look;
@@ -39,7 +41,7 @@ mod sub_path;
 mod token;
 mod usage;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,6 +52,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 pub(crate) use error::VolumeError;
+pub(crate) use given::message;
 pub(crate) use memory::MemoryDirs;
 pub(crate) use objects::Objects;
 pub(crate) use root::{Root, Roots};
@@ -58,7 +61,8 @@ pub(crate) use usage::Size;
 
 use crate::images::Image;
 use crate::logs::PodRef;
-use crate::pods::{Context, PodExt};
+use crate::pods::{Context, GivenFile, PodExt};
+use given::Giver;
 use mounts::Mounter;
 use quota::Bound;
 use token::Token;
@@ -149,9 +153,10 @@ impl PodVolumes {
         container: &Container,
         image: &Image,
         env: &[(String, String)],
+        given: Vec<GivenFile>,
     ) -> Result<(Vec<Mount>, Arc<Root>), VolumeError> {
         let (own, container, image, env) = (self.clone(), container.clone(), image.clone(), env.to_vec());
-        let made = tokio::task::spawn_blocking(move || own.make_mounts(&container, &image, &env)).await;
+        let made = tokio::task::spawn_blocking(move || own.make_mounts(&container, &image, &env, &given)).await;
         made.map_err(|error| VolumeError::Unsupported(error.to_string()))?
     }
 
@@ -160,15 +165,18 @@ impl PodVolumes {
         container: &Container,
         image: &Image,
         env: &[(String, String)],
+        files: &[GivenFile],
     ) -> Result<(Vec<Mount>, Arc<Root>), VolumeError> {
+        let (dirs, roots) = (&self.context.dirs, &self.context.roots);
+        let of_image = |source| VolumeError::Disk { path: format!("the files of image {}", image.name).into(), source };
         let volumes = self.known.lock().mounted.clone();
-        let pinned = self.context.dirs.pinned(&self.pod, &container.name);
-        let (points, mut mounts): (std::collections::BTreeSet<_>, Vec<_>) =
-            Mounter { container, volumes: &volumes, env, pinned }.mounts()?.into_iter().unzip();
-        let root = self.context.roots.get(image, &points).map_err(|source| VolumeError::Disk {
-            path: format!("the files of image {}", image.name).into(),
-            source,
-        })?;
+        let pinned = dirs.pinned(&self.pod, &container.name);
+        let mounted = Mounter { container, volumes: &volumes, env, pinned }.mounts()?;
+        let dir = dirs.given(&self.pod, &container.name);
+        let carried = roots.carried(image).map_err(of_image)?;
+        let given = Giver { container, files, dir, bound: self.bound.clone() }.mounts(carried.as_deref())?;
+        let (points, mut mounts): (BTreeSet<_>, Vec<_>) = mounted.into_iter().chain(given).unzip();
+        let root = roots.get(image, &points).map_err(of_image)?;
         if !mounts.iter().any(|mount| mount.guest_path() == "/") {
             mounts.push(Mount::folder(root.folder.clone(), "/").read_only(true));
         }

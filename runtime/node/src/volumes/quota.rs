@@ -43,7 +43,7 @@ impl Bound {
     }
 
     /// Takes so many bytes, after a look at the folders if there seems to be no place.
-    fn take(&self, bytes: u64) -> bool {
+    pub(super) fn take(&self, bytes: u64) -> bool {
         if self.try_take(bytes) {
             return true;
         }

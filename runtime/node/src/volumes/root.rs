@@ -70,6 +70,15 @@ impl Roots {
         Ok(())
     }
 
+    /// Where the image's own files are, if it has any. It blocks.
+    pub(super) fn carried(&self, image: &Image) -> io::Result<Option<PathBuf>> {
+        if !image.has_files()? {
+            return Ok(None);
+        }
+        let _one_unpacks = self.made.lock();
+        self.unpacked(image).map(Some)
+    }
+
     /// The root of a container of `image` with these mounts. It blocks.
     pub(super) fn get(&self, image: &Image, points: &BTreeSet<MountPoint>) -> io::Result<Arc<Root>> {
         let key = key(&image.digest, points);

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
-    ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
+    ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus,
+    ContainerUser, LinuxContainerUser, Pod, VolumeMount, VolumeMountStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -27,7 +28,8 @@ pub(super) fn status(
     let (state, last) = states(pod, slot, view, progress, now);
     let id = state.terminated.as_ref().or(last.as_ref()).and_then(|ended| ended.container_id.clone());
     let id = view.running().map(|running| running.id.clone()).or(id);
-    let given = view.running().map(|running| &running.given).filter(|given| **given != Default::default());
+    let allocated = view.allocated.as_ref().filter(|allocated| **allocated != Default::default());
+    let given = view.running().map(|running| &running.given).or(allocated);
     Some(ContainerStatus {
         name: container.name.clone(),
         image: container.image.clone().unwrap_or_default(),
@@ -38,10 +40,41 @@ pub(super) fn status(
         restart_count: view.restarts,
         state: Some(state),
         last_state: Some(ContainerState { terminated: last, ..Default::default() }),
-        allocated_resources: given.and_then(|given| given.requests.clone()),
-        resources: given.cloned(),
+        allocated_resources: allocated.and_then(|allocated| allocated.requests.clone()),
+        resources: given.filter(|given| **given != Default::default()).cloned(),
+        volume_mounts: container.volume_mounts.as_ref().map(|mounts| mounts.iter().map(mounted).collect()),
+        user: (view.running().is_some() || view.latest_run().is_some()).then(user),
         ..ContainerStatus::default()
     })
+}
+
+/// Rights are taken from a mount as a whole: whatever lies below one that is read-only is so, too.
+fn mounted(mount: &VolumeMount) -> VolumeMountStatus {
+    let read_only = mount.read_only == Some(true);
+    let recursive = match mount.recursive_read_only.as_deref() {
+        Some("Enabled" | "IfPossible") => "Enabled",
+        _ => "Disabled",
+    };
+    VolumeMountStatus {
+        name: mount.name.clone(),
+        mount_path: mount.mount_path.clone(),
+        read_only: mount.read_only,
+        recursive_read_only: read_only.then(|| recursive.to_owned()),
+        ..VolumeMountStatus::default()
+    }
+}
+
+/// A guest has no user of its own, whatever its Pod asks for: what it does to files it does as the node's.
+fn user() -> ContainerUser {
+    let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+    let others = rustix::process::getgroups().unwrap_or_default().into_iter().filter(|group| *group != gid);
+    let groups = [gid].into_iter().chain(others).map(|group| group.as_raw().into());
+    let linux = LinuxContainerUser {
+        uid: uid.as_raw().into(),
+        gid: gid.as_raw().into(),
+        supplemental_groups: Some(groups.collect()),
+    };
+    ContainerUser { linux: Some(linux) }
 }
 
 fn is_ready(pod: &Pod, slot: Slot, view: &ContainerView) -> bool {
@@ -65,6 +98,7 @@ fn states(
     progress: Init,
     now: Timestamp,
 ) -> (ContainerState, Option<ContainerStateTerminated>) {
+    let terminated = |run: &Terminated| terminated(pod, run);
     let last = view.last.as_ref().map(terminated);
     match &view.state {
         State::Waiting(failed) => {
@@ -135,14 +169,25 @@ fn crash_loop(pod: &Pod, slot: Slot, delay: std::time::Duration) -> ContainerSta
     }
 }
 
-fn terminated(run: &Terminated) -> ContainerStateTerminated {
+/// What the messages of all containers of a Pod may take together, in bytes, as a kubelet has it.
+const MESSAGES: usize = 12 * 1024;
+
+fn terminated(pod: &Pod, run: &Terminated) -> ContainerStateTerminated {
     ContainerStateTerminated {
         container_id: Some(run.id.clone()).filter(|id| !id.is_empty()),
         exit_code: run.exit_code,
         reason: Some(run.reason.clone()).filter(|reason| !reason.is_empty()),
-        message: run.message.clone(),
+        message: run
+            .message
+            .as_deref()
+            .map(|message| cut(message, MESSAGES / pod.containers().count().max(1)).to_owned()),
         started_at: run.started_at.map(Time),
         finished_at: Some(Time(run.finished_at)),
         signal: None,
     }
+}
+
+/// The beginning of a text, in whole characters.
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
 }

@@ -82,6 +82,7 @@ impl Worker {
             pod: self.pod.clone(),
             slot,
             run,
+            allocated: view.allocated.clone(),
             ip: place.address(),
             network: place.network(),
         };

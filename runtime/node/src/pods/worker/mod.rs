@@ -27,6 +27,7 @@ use super::plan::plan;
 use super::probe::{Answer, ProbeKind};
 use super::reach::Reach;
 use super::report::Reported;
+use super::resize::Amounts;
 use super::siblings::Siblings;
 use super::slot::Slot;
 use super::spec::PodExt;
@@ -165,6 +166,7 @@ impl Worker {
         self.context.table.put(PodView {
             pod: self.pod.clone(),
             containers: containers.collect(),
+            allocated: Amounts::allocated(&self.pod, &self.observed),
             volumes: Arc::downgrade(&self.volumes),
             network,
             doom: self.doom.clone(),

@@ -62,11 +62,11 @@ impl Worker {
         self.observed.apply(change, now);
         self.observed.apply(Change::Given { slot, given: live.given.clone() }, now);
         let (id, exited, console) = (live.id.clone(), live.container.exited(), live.console.clone());
-        let (words, hub) = (self.last_words(slot, &container), self.context.logs.clone());
+        let words = self.last_words(slot, &container);
         let ended = async move {
             let mut exit = exited.await;
             console.end();
-            words.put(&mut exit, &hub).await;
+            words.put(&mut exit).await;
             Done::Exited(slot, id, exit)
         };
         self.pending.push(ended.boxed());
@@ -79,8 +79,8 @@ impl Worker {
     }
 
     fn last_words(&self, slot: Slot, container: &Container) -> LastWords {
-        let run = self.observed.get(slot).map_or(0, |view| view.restarts);
-        LastWords::of(container, self.context.dirs.log(&self.pod.reference(), &container.name, run))
+        let restart = self.observed.get(slot).map_or(0, |view| view.restarts);
+        LastWords::of(&self.context, &self.pod.reference(), container, restart)
     }
 
     fn not_started(&mut self, slot: Slot, failure: Failure, now: Timestamp) {

@@ -32,15 +32,28 @@ impl Worker {
         self.observed.apply(Change::Resized(unfulfilled), now);
     }
 
-    /// What the other Pods ask for of which something runs here.
+    /// What is set aside for the other Pods of which something runs here.
     fn others(&self) -> Amounts {
         let all = self.context.table.all();
         let others = all.iter().filter(|view| view.pod.metadata.uid != self.pod.metadata.uid && view.is_alive());
-        others.map(|view| Amounts::of_pod(&view.pod)).fold(Amounts::default(), Amounts::and)
+        others.map(|view| view.allocated).fold(Amounts::default(), Amounts::and)
+    }
+
+    /// Sets aside what each container wishes for: those that do not run now are started with it.
+    fn allocate(&mut self, now: Timestamp) {
+        let containers: Vec<_> = self.pod.containers().map(Cow::into_owned).enumerate().collect();
+        for (n, container) in containers {
+            let allocated = self.observed.get(Slot(n)).and_then(|view| view.allocated.as_ref());
+            if allocated.is_some_and(|allocated| differs(allocated, &container)) {
+                let allocated = container.resources.unwrap_or_default();
+                self.observed.apply(Change::Allocated { slot: Slot(n), allocated }, now);
+            }
+        }
     }
 
     /// Container by container. One that has to be started anew for it is stopped next.
     fn give(&mut self, now: Timestamp) -> Result<(), (Why, String)> {
+        self.allocate(now);
         let mut slots: Vec<Slot> = self.live.keys().copied().collect();
         slots.sort_unstable();
         for slot in slots {
