@@ -6,6 +6,7 @@ use crate::endpointslices::ENDPOINT_SLICES;
 use crate::events::{CORE_EVENTS, EVENTS};
 use crate::leases::LEASES;
 use crate::namespaces::NAMESPACES;
+use crate::networkpolicies::NETWORK_POLICIES;
 use crate::nodes::NODES;
 use crate::pods::PODS;
 use crate::replicasets::REPLICA_SETS;
@@ -36,6 +37,7 @@ static ALL: &[Resource] = &[
     LEASES,
     ENDPOINT_SLICES,
     EVENTS,
+    NETWORK_POLICIES,
     STORAGE_CLASSES,
 ];
 

@@ -23,6 +23,7 @@ mod leases;
 pub mod meta;
 mod names;
 mod namespaces;
+mod networkpolicies;
 mod nodes;
 mod path;
 mod pod_spec;

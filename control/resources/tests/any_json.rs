@@ -208,6 +208,9 @@ fn sound(kind: &str) -> Value {
             ] } },
         } }),
         "StorageClass" => json!({ "provisioner": "example.com/p" }),
+        "NetworkPolicy" => json!({ "spec": { "podSelector": {}, "egress": [{
+            "ports": [{ "port": 1, "endPort": 2 }], "to": [{ "ipBlock": { "cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"] } }],
+        }] } }),
         "EndpointSlice" => {
             json!({ "addressType": "IPv4", "endpoints": [{ "addresses": ["10.0.0.1"] }], "ports": [{ "port": 80 }] })
         }
