@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use carob_apiserver::{ApiServer, Identity};
 use carob_engine::{Engine, EngineConfig};
-use carob_netmesh::{Mesh, MeshConfig, NetmeshConfig, Services};
+use carob_netmesh::{Mesh, MeshConfig, NetmeshConfig, Policies, Services};
 use carob_node::images::ImageStore;
 use carob_node::{Node, NodeConfig};
 use carob_pki::ClusterPki;
@@ -118,9 +118,11 @@ async fn start(options: &UpOptions, data: &DataDir, parts: &mut Parts) -> anyhow
         carob_controllers::run(client_of, &informers, config, stop).await;
     });
 
+    let policies = Policies::default();
     // Guests' files take half of what this process may open.
     let host_sockets = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |files| files as usize / 4);
-    let mesh = Mesh::new(MeshConfig { api: Some(address::reachable(listen)), host_sockets, ..MeshConfig::default() });
+    let config = MeshConfig { api: Some(address::reachable(listen)), host_sockets, ..MeshConfig::default() };
+    let mesh = Mesh::with_rules(config, vec![policies.rule()]);
     let node_name = data.node_name()?;
     let mut config = EngineConfig::new(data.node().join("compiled"));
     // The rest is for everything else in this process.
@@ -132,6 +134,10 @@ async fn start(options: &UpOptions, data: &DataDir, parts: &mut Parts) -> anyhow
     if let Some(thresholds) = &options.eviction_hard {
         config.eviction_hard = thresholds.clone();
     }
+    let (followed, api_client) = (policies.clone(), client(identity.clone()));
+    parts.start("NetworkPolicies", |stop| async move { followed.run(api_client, stop).await });
+    // No Pod of this node starts before what may keep it from others is known.
+    policies.known().await;
     let node = Node::new(client(identity.clone()), engine, Arc::new(mesh.clone()), config);
     dialer.serve(node.kubelet_api());
     parts.start("node", |stop| async move { node.run(stop).await });

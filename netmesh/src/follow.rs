@@ -1,22 +1,43 @@
-//! Turns what a watch says about one kind of object into changes of the table.
+//! Turns what a watch says about one kind of object into changes of what is kept of it.
 
 use std::collections::HashSet;
 
+use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::Resource;
-use kube::runtime::watcher::Event;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
 
 use crate::objects;
 use crate::table::{Change, ObjectName};
 
-/// A kind of object that the table is made from.
+/// A kind of object that is followed.
 pub(crate) trait Watched: Resource {
-    fn present(&self) -> Change;
-    fn gone(name: ObjectName) -> Change;
+    /// What its coming and going changes.
+    type Change;
+
+    fn present(&self) -> Self::Change;
+    fn gone(name: ObjectName) -> Self::Change;
+}
+
+/// Every object of a kind, for ever: a watch that breaks is begun again, with back-off.
+pub(crate) fn watch<K>(client: &Client) -> impl Stream<Item = Event<K>> + use<K>
+where
+    K: Watched<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
+{
+    let watch = watcher(Api::<K>::all(client.clone()), watcher::Config::default()).default_backoff();
+    watch.filter_map(async |event| {
+        event
+            .inspect_err(|error| tracing::warn!(%error, kind = %K::kind(&()), "a watch broke; beginning it again"))
+            .ok()
+    })
 }
 
 impl Watched for Service {
+    type Change = Change;
+
     fn present(&self) -> Change {
         Change::Service(objects::service(self))
     }
@@ -27,6 +48,8 @@ impl Watched for Service {
 }
 
 impl Watched for EndpointSlice {
+    type Change = Change;
+
     fn present(&self) -> Change {
         Change::Slice(objects::slice(self))
     }
@@ -51,7 +74,7 @@ impl Follow {
         self.listed
     }
 
-    pub(crate) fn on<K: Watched>(&mut self, event: Event<K>) -> Vec<Change> {
+    pub(crate) fn on<K: Watched>(&mut self, event: Event<K>) -> Vec<K::Change> {
         match event {
             Event::Init => {
                 self.unconfirmed = self.known.clone();
@@ -72,7 +95,7 @@ impl Follow {
         }
     }
 
-    fn forget<K: Watched>(&mut self, name: ObjectName) -> Change {
+    fn forget<K: Watched>(&mut self, name: ObjectName) -> K::Change {
         self.known.remove(&name);
         K::gone(name)
     }

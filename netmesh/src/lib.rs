@@ -1,11 +1,13 @@
 //! Carries bytes: between Pods, to the endpoints of Services, and to and from the world outside.
 //!
-//! Two halves. [`Mesh`] is the network of this node's Pods, all in this process: their loopbacks, ports, connections, names,
+//! Three parts. [`Mesh`] is the network of this node's Pods, all in this process: their loopbacks, ports, connections, names,
 //! and their way out past the decision point. [`Services`] follows what the API says about Services and EndpointSlices, and
-//! makes them reachable: from Pods at their addresses and by name, from outside at ports of the host.
+//! makes them reachable: from Pods at their addresses and by name, from outside at ports of the host. [`Policies`] are the
+//! NetworkPolicies that say which flows may pass.
 //!
 //! - `mesh`: the Pods' network;
 //! - `table`: where Services can be reached, and their ready endpoints (pure; changes go in, effects come out);
+//! - `policy`: NetworkPolicies, a rule of the decision point;
 //! - `follow`: turns what the API says into changes of the table;
 //! - `node_ports`, `listener`, `target`: the host's ports;
 //! - `balance`: chooses the endpoint for one request, and takes it to another when the first is closing;
@@ -22,9 +24,11 @@ mod listener;
 mod mesh;
 mod node_ports;
 mod objects;
+mod policy;
 mod services;
 mod table;
 mod target;
 
 pub use mesh::{Caps, Mesh, MeshConfig, Range};
+pub use policy::Policies;
 pub use services::{NetmeshConfig, Services};

@@ -1,17 +1,14 @@
 use std::net::IpAddr;
 use std::pin::pin;
 
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client};
-use serde::de::DeserializeOwned;
+use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
-use crate::follow::{Follow, Watched};
+use crate::follow::{Follow, watch};
 use crate::mesh::{Frontend as Opened, Mesh};
 use crate::node_ports::NodePorts;
 use crate::table::{Change, Door, Effect, ObjectName, ServicePort, Slice, Table};
@@ -98,17 +95,4 @@ impl Services {
             Effect::Close(Door::Cluster(protocol, address)) => frontends.close(protocol, address),
         }
     }
-}
-
-/// Every object of a kind, for ever: a watch that breaks is begun again, with back-off.
-fn watch<K>(client: &Client) -> impl Stream<Item = Event<K>> + use<K>
-where
-    K: Watched<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
-{
-    let watch = watcher(Api::<K>::all(client.clone()), watcher::Config::default()).default_backoff();
-    watch.filter_map(async |event| {
-        event
-            .inspect_err(|error| tracing::warn!(%error, kind = %K::kind(&()), "a watch broke; beginning it again"))
-            .ok()
-    })
 }

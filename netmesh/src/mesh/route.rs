@@ -35,11 +35,12 @@ pub(crate) enum Route {
 }
 
 /// Who named a place: the loopback that a guest names is its Pod's, the one that a Service's endpoint names would be the
-/// host's.
+/// host's. Who asked has named itself, and is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NamedBy {
     Guest,
     Service,
+    Asker,
 }
 
 /// What an address stands for.
@@ -76,11 +77,11 @@ impl Shared {
             return Err(NetworkError::ConnectionRefused);
         }
         let pod = match from {
-            Source::Pod(own) if by == NamedBy::Guest && to.ip().is_loopback() => Some(own.clone()),
+            Source::Pod(own) if by != NamedBy::Service && to.ip().is_loopback() => Some(own.clone()),
             _ => self.pod_at(to.ip()),
         };
         if let Some(pod) = pod {
-            self.pass(from, protocol, Party::Workload(&pod.workload), to.port())?;
+            self.pass(from, protocol, Party::Workload(&pod.workload), to.port(), by)?;
             return Ok(Route::Pod(pod, to));
         }
         if self.config.services.contains(to.ip()) {
@@ -89,11 +90,19 @@ impl Shared {
         if self.config.pods.contains(to.ip()) {
             return Err(NetworkError::RemoteUnreachable);
         }
-        let passed = self.pass(from, protocol, Party::Outside(to.ip()), to.port())?;
+        let passed = self.pass(from, protocol, Party::Outside(to.ip()), to.port(), by)?;
         Ok(Route::Outside(to, passed))
     }
 
-    fn pass(&self, from: &Source, protocol: Protocol, to: Party<'_>, port: u16) -> Result<Passed, NetworkError> {
-        self.decision.decide(&Flow { protocol, from: from.party(), to, port })
+    fn pass(
+        &self,
+        from: &Source,
+        protocol: Protocol,
+        to: Party<'_>,
+        port: u16,
+        by: NamedBy,
+    ) -> Result<Passed, NetworkError> {
+        let is_answer = by == NamedBy::Asker;
+        self.decision.decide(&Flow { protocol, from: from.party(), to, port, is_answer })
     }
 }

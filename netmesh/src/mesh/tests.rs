@@ -1,5 +1,6 @@
 //! Pods that talk to each other, as their containers see it.
 
+mod network_policy;
 mod policy;
 mod scene;
 mod services;

@@ -1,6 +1,7 @@
 //! Datagrams: between Pods, to Services, and to the outside.
 
 mod flows;
+mod heard;
 mod inbox;
 mod outside;
 
@@ -61,6 +62,7 @@ impl Udp {
     /// The place that `to` stands for, for this socket: a Service's address stays the same endpoint while that is ready.
     fn place(&self, to: SocketAddr) -> Option<(SocketAddr, NamedBy)> {
         let frontend = match self.pod.shared.meaning(Protocol::Udp, to) {
+            Meaning::Place(place) if self.inbox.has_heard(place) => return Some((place, NamedBy::Asker)),
             Meaning::Place(place) => return Some((place, NamedBy::Guest)),
             Meaning::Service(frontend) => frontend,
         };

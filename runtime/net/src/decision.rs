@@ -11,7 +11,7 @@ use crate::{NetworkError, Workload};
 use complaints::Complaints;
 use denials::Denials;
 pub use denials::{Denial, Denied, Direction, Reason};
-use own::OwnAddresses;
+pub use own::OwnAddresses;
 
 /// What carries a flow. A request of HTTP is a flow of TCP, however it gets there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,6 +56,8 @@ pub struct Flow<'a> {
     pub to: Party<'a>,
     /// The port there.
     pub port: u16,
+    /// Whether it answers a datagram that was let pass.
+    pub is_answer: bool,
 }
 
 /// Something that may forbid flows.

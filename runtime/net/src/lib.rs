@@ -21,7 +21,9 @@ mod stream;
 mod unplugged;
 
 pub use account::Account;
-pub use decision::{DecisionPoint, Denial, Denied, Direction, Flow, HostShield, Party, Passed, Protocol, Reason, Rule};
+pub use decision::{
+    DecisionPoint, Denial, Denied, Direction, Flow, HostShield, OwnAddresses, Party, Passed, Protocol, Reason, Rule,
+};
 pub use endpoints::{HttpEndpoints, Registration};
 pub use http_service::{Answer, Body, BoxError, HttpService, Refused};
 pub use network::{

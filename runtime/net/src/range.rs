@@ -13,6 +13,15 @@ impl Range {
         Range { first, prefix }
     }
 
+    /// Reads CIDR notation, such as `10.244.0.0/16`; `None` if it is none.
+    pub fn parse(text: &str) -> Option<Range> {
+        let (ip, prefix) = text.split_once('/')?;
+        let first: IpAddr = ip.parse().ok()?;
+        let most = if first.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.parse().ok().filter(|prefix| *prefix <= most)?;
+        Some(Range { first, prefix })
+    }
+
     /// How many bits the addresses have in common.
     pub const fn prefix(&self) -> u8 {
         self.prefix
@@ -52,5 +61,14 @@ mod tests {
         }
         assert!(Range::new("fd00::".parse().unwrap(), 64).contains("fd00::ffff:1".parse().unwrap()));
         assert!(Range::new("0.0.0.0".parse().unwrap(), 0).contains("255.255.255.255".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_range_is_read_as_it_is_written() {
+        assert_eq!(Range::parse("10.244.0.0/16"), Some(Range::new("10.244.0.0".parse().unwrap(), 16)));
+        assert_eq!(Range::parse("fd00::/8"), Some(Range::new("fd00::".parse().unwrap(), 8)));
+        for wrong in ["", "10.0.0.0", "10.0.0.0/33", "fd00::/129", "10.0.0/8", "10.0.0.0/-1", "10.0.0.0/"] {
+            assert_eq!(Range::parse(wrong), None, "{wrong}");
+        }
     }
 }

@@ -19,7 +19,7 @@ fn pod(host_sockets: usize) -> Pod {
 
 fn passed(pod: &Pod, to: SocketAddr) -> Passed {
     let (from, port) = (Party::Workload(&pod.workload), to.port());
-    let flow = Flow { protocol: Protocol::Tcp, from, to: Party::Outside(to.ip()), port };
+    let flow = Flow { protocol: Protocol::Tcp, from, to: Party::Outside(to.ip()), port, is_answer: false };
     DecisionPoint::new(vec![]).decide(&flow).unwrap()
 }
 

@@ -1,9 +1,13 @@
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use carob_net::{Account, Datagram, UDP_RECEIVE_BUFFER};
 use parking_lot::Mutex;
+
+use super::heard::Heard;
 
 /// What a datagram costs beside its bytes.
 const EACH: usize = 256;
@@ -20,6 +24,7 @@ struct State {
     /// What of it may wait here.
     most: usize,
     cost: usize,
+    heard: Heard,
     receiving: Option<Waker>,
 }
 
@@ -30,7 +35,8 @@ fn cost(datagram: &Datagram) -> usize {
 impl Inbox {
     /// One whose datagrams count among what waits in the Pod.
     pub(crate) fn new(all: Arc<Account>) -> Inbox {
-        let state = State { waiting: VecDeque::new(), most: UDP_RECEIVE_BUFFER, cost: 0, receiving: None };
+        let (waiting, heard) = (VecDeque::new(), Heard::default());
+        let state = State { waiting, most: UDP_RECEIVE_BUFFER, cost: 0, heard, receiving: None };
         Inbox { all, state: Mutex::new(state) }
     }
 
@@ -48,6 +54,7 @@ impl Inbox {
             }
             state.cost += cost(&datagram);
             self.all.hold(cost(&datagram));
+            state.heard.note(datagram.from, Instant::now());
             state.waiting.push_back((datagram, account));
             state.receiving.take()
         };
@@ -68,6 +75,11 @@ impl Inbox {
             account.count_received(datagram.bytes.len());
         }
         Poll::Ready(datagram)
+    }
+
+    /// Whether a datagram from there has come lately, so that what goes there answers it.
+    pub(crate) fn has_heard(&self, from: SocketAddr) -> bool {
+        self.state.lock().heard.lately(from, Instant::now())
     }
 
     /// Has whoever waits look again.

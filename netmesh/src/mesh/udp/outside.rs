@@ -159,7 +159,7 @@ mod tests {
     fn send(outside: &Outside, to: SocketAddr) -> Poll<Result<(), NetworkError>> {
         let workload = Workload { namespace: "default".into(), name: "pod".into(), addresses: vec![], hosts: vec![] };
         let (from, port) = (Party::Workload(&workload), to.port());
-        let flow = Flow { protocol: Protocol::Udp, from, to: Party::Outside(to.ip()), port };
+        let flow = Flow { protocol: Protocol::Udp, from, to: Party::Outside(to.ip()), port, is_answer: false };
         let passed = DecisionPoint::new(vec![]).decide(&flow).unwrap();
         let account = Arc::new(Account::new(usize::MAX));
         let inbox = Inbox::new(account.clone());

@@ -9,14 +9,15 @@ const BELIEVED: Duration = Duration::from_secs(1);
 /// Answers that are kept; past it all are forgotten.
 const MOST: usize = 1024;
 
-/// The addresses of this machine.
+/// The addresses of this machine, as the kernel knows them.
 #[derive(Default)]
-pub(crate) struct OwnAddresses {
+pub struct OwnAddresses {
     known: Mutex<HashMap<IpAddr, (bool, Instant)>>,
 }
 
 impl OwnAddresses {
-    pub(crate) fn contains(&self, ip: IpAddr, now: Instant) -> bool {
+    /// Whether the address was this machine's a second ago at most.
+    pub fn contains(&self, ip: IpAddr, now: Instant) -> bool {
         let mut known = self.known.lock();
         if let Some((own, since)) = known.get(&ip)
             && now.duration_since(*since) < BELIEVED

@@ -13,7 +13,8 @@ fn workload() -> Workload {
 
 fn denied(shield: &HostShield, protocol: Protocol, to: SocketAddr) -> bool {
     let from = workload();
-    let flow = Flow { protocol, from: Party::Workload(&from), to: Party::Outside(to.ip()), port: to.port() };
+    let flow =
+        Flow { protocol, from: Party::Workload(&from), to: Party::Outside(to.ip()), port: to.port(), is_answer: false };
     shield.decide(&flow).is_err()
 }
 
@@ -89,7 +90,8 @@ impl Rule for NotPort {
 fn every_rule_has_to_agree_and_what_is_denied_is_counted() {
     let point = DecisionPoint::new(vec![Box::new(HostShield::default()), Box::new(NotPort(25))]);
     let (from, to) = (workload(), workload());
-    let decide = |protocol, to, port| point.decide(&Flow { protocol, from: Party::Workload(&from), to, port });
+    let decide =
+        |protocol, to, port| point.decide(&Flow { protocol, from: Party::Workload(&from), to, port, is_answer: false });
 
     assert!(decide(Protocol::Tcp, Party::Workload(&to), 80).is_ok());
     let refused = decide(Protocol::Tcp, Party::Workload(&to), 25).unwrap_err();
