@@ -4,6 +4,7 @@
 #   make test     everything that must be green: format, lints, unit, integration and end-to-end tests
 #   make bench    the benchmarks, as ratios beside a peer or a floor of the same run
 #   make samples  build the sample components from source
+#   make fuzz     feed the sockets with random operations for a minute
 #   make fmt      format the code
 #   make lint     what `make test` checks before it runs anything
 #   make schema-tables   write control/schema/src/tables again, after an update of k8s-openapi
@@ -28,7 +29,7 @@ UP_FLAGS ?= --samples
 # The release of Kubernetes' Go modules that `make schema-tables` reads.
 KUBERNETES := 0.37.2
 
-.PHONY: up test bench samples fmt lint schema-tables compiler tools
+.PHONY: up test bench samples fuzz fmt lint schema-tables compiler tools
 
 up: compiler
 	@echo "==> building carob (the first time takes some minutes)"
@@ -50,6 +51,9 @@ bench: compiler
 
 samples: compiler
 	@samples/build.sh "$(BUILT_SAMPLES)"
+
+fuzz: compiler
+	@cargo run --quiet --package carob-fuzz --bin sockets -- 60
 
 fmt:
 	@cargo fmt --all

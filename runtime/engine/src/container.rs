@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::capabilities::{Capabilities, Capability};
 use crate::command::Command;
 use crate::composition::{self, Bound, Composition, Library, LinkError, Offer};
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, Meter};
 use crate::engine::Inner;
 use crate::exec::{Exec, ExecConfig, ExecError};
 use crate::files::{Mount, OpenFiles};
@@ -55,7 +55,7 @@ pub struct ContainerConfig {
 /// What all instances of a container together may use; no limit where `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of linear memories and tables.
+    /// Bytes of linear memories and tables, and of what the host holds for resources of WASI beyond what every instance has.
     pub memory: Option<u64>,
     /// Thousandths of a core.
     pub cpu_millis: Option<u32>,
@@ -69,7 +69,7 @@ pub struct Limits {
 pub struct Usage {
     /// CPU time of the threads while they ran it.
     pub cpu: Duration,
-    /// Bytes of linear memories and tables held now.
+    /// Bytes held now of what [`Limits::memory`] bounds.
     pub memory_bytes: u64,
     /// The most of them that were held at once.
     pub memory_peak_bytes: u64,
@@ -181,7 +181,7 @@ struct Owner {
 pub(crate) struct State {
     pub(crate) engine: Arc<Inner>,
     pub(crate) config: ContainerConfig,
-    pub(crate) cpu: Cpu,
+    pub(crate) cpu: Arc<Cpu>,
     pub(crate) memory: Arc<Memory>,
     pub(crate) files: Arc<OpenFiles>,
     pub(crate) requests: AtomicU64,
@@ -267,14 +267,16 @@ impl Container {
         config: ContainerConfig,
     ) -> Result<Container, StartError> {
         let links = config.admit(&program.inner)?;
+        let cpu = Arc::new(Cpu::new(&engine.turns, config.limits.cpu_weight, config.limits.cpu_millis));
+        let meter = Meter::new(&cpu, &engine.ticker);
         let state = Arc::new(State {
-            cpu: Cpu::new(&engine.turns, config.limits.cpu_weight, config.limits.cpu_millis),
+            cpu,
             memory: Memory::of_container(config.limits.memory, &engine.memory),
             files: OpenFiles::of_container(engine.open_files, &engine.files),
             requests: AtomicU64::new(0),
             links,
             execs: Arc::new(Semaphore::new(engine.execs)),
-            outgoing: Outgoing::new(config.network.clone(), engine.tls.clone()),
+            outgoing: Outgoing::new(config.network.clone(), engine.tls.clone(), meter),
             killed: CancellationToken::new(),
             exit: watch::Sender::new(None),
             at_end: OnceLock::new(),

@@ -15,7 +15,7 @@ use crate::memory::Reservation;
 use crate::outgoing::Outgoing;
 use crate::output::{Output, Pipe, Stream};
 use crate::sockets::{Running, Sockets, SocketsView};
-use crate::{bounds, cpu};
+use crate::{bounds, cpu, host_memory};
 
 /// What one store holds besides the guest: its view of WASI and what it took of the container's memory.
 pub(crate) struct Host {
@@ -59,8 +59,9 @@ pub(crate) fn store(
     store.limiter(|host| &mut host.memory);
     store.set_hostcall_fuel(bounds::CALL_BYTES);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |_| {
+    store.epoch_deadline_callback(move |mut store| {
         on_tick();
+        store.data_mut().count_resources()?;
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(cpu::give_way())))
     });
     store
@@ -84,6 +85,11 @@ fn wasi(container: &State, process: &Process<'_>) -> WasiCtx {
 }
 
 impl Host {
+    /// Counts what the host holds for the guest's resources with its memory. An error ends the guest.
+    fn count_resources(&mut self) -> wasmtime::Result<()> {
+        Ok(self.memory.count_host(host_memory::held_for(&mut self.table))?)
+    }
+
     pub(crate) fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }

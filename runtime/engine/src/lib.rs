@@ -26,6 +26,7 @@ mod exec;
 mod files;
 mod guests;
 mod host;
+mod host_memory;
 mod http;
 mod imports;
 mod input;
@@ -50,6 +51,6 @@ pub use input::{Input, InputClosed};
 pub use output::{Output, Stream};
 pub use program::{Kind, Program};
 
-/// For `tests/fuzz`, which alone is built with this.
-#[cfg(fuzzing)]
+/// For `tests/fuzz`.
+#[cfg(feature = "fuzzing")]
 pub use sockets::fuzzing;

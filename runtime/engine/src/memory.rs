@@ -8,7 +8,8 @@ use wasmtime::ResourceLimiter;
 /// Bytes of one table element: a pointer, as wasmtime's documentation says.
 const TABLE_ELEMENT: u64 = size_of::<usize>() as u64;
 
-/// Counts the linear memories and tables of all live instances of a container, or of the whole node.
+/// Counts the linear memories and tables of all live instances of a container, or of the whole node, and what the host holds
+/// for their resources.
 pub(crate) struct Memory {
     used: AtomicU64,
     /// The most that was held at once.
@@ -111,11 +112,13 @@ pub(crate) struct Reservation {
     held: u64,
     /// The last growth, to take back if the system refuses what was allowed.
     last: u64,
+    /// What of it the host holds.
+    host: u64,
 }
 
 impl Reservation {
     pub(crate) fn new(memory: Arc<Memory>) -> Self {
-        Reservation { memory, held: 0, last: 0 }
+        Reservation { memory, held: 0, last: 0, host: 0 }
     }
 
     fn grow(&mut self, bytes: u64) -> wasmtime::Result<bool> {
@@ -123,6 +126,18 @@ impl Reservation {
         self.held += bytes;
         self.last = bytes;
         Ok(true)
+    }
+
+    /// The host holds so much for the store now.
+    pub(crate) fn count_host(&mut self, bytes: u64) -> Result<(), Exceeded> {
+        if bytes > self.host {
+            self.memory.reserve(bytes - self.host)?;
+        } else if bytes < self.host {
+            self.memory.release(self.host - bytes);
+        }
+        self.held = self.held - self.host + bytes;
+        self.host = bytes;
+        Ok(())
     }
 
     fn take_back(&mut self) {
@@ -189,6 +204,21 @@ mod tests {
         assert_eq!((container.used(), node.used()), (2 * PAGE as u64, 2 * PAGE as u64));
         drop(two);
         assert_eq!((container.used(), node.used()), (0, 0));
+    }
+
+    #[test]
+    fn what_the_host_holds_is_counted_up_and_down() {
+        let container = Memory::of_container(Some(3 * PAGE as u64), &Memory::of_node(u64::MAX));
+        let mut store = Reservation::new(container.clone());
+        assert!(store.memory_growing(0, PAGE, None).unwrap());
+        for (bytes, used) in [(PAGE, 2), (2 * PAGE, 3), (2 * PAGE, 3), (0, 1), (PAGE, 2)] {
+            store.count_host(bytes as u64).unwrap();
+            assert_eq!(container.used(), used * PAGE as u64);
+        }
+        let refused = store.count_host(3 * PAGE as u64).unwrap_err();
+        assert_eq!((refused.wanted, container.used()), (2 * PAGE as u64, 2 * PAGE as u64));
+        drop(store);
+        assert_eq!(container.used(), 0);
     }
 
     #[test]

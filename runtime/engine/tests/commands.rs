@@ -69,6 +69,37 @@ async fn tables_count_as_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_host_holds_for_a_guest_counts_as_memory() {
+    // Makes sets of HTTP fields for ever and keeps them: its own memory does not grow.
+    let hoard = r#"(component
+        (import "wasi:http/types@0.2.0" (instance $types
+            (export "fields" (type $fields (sub resource)))
+            (export "[constructor]fields" (func (result (own $fields))))))
+        (core func $new (canon lower (func $types "[constructor]fields")))
+        (core module $module
+            (import "" "new" (func $new (result i32)))
+            (memory 1)
+            (func (export "run") (result i32) (loop $again (drop (call $new)) (br $again)) unreachable))
+        (core instance $core (instantiate $module (with "" (instance (export "new" (func $new))))))
+        (func $run (result (result)) (canon lift (core func $core "run")))
+        (instance $cli (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0" (instance $cli)))"#;
+    let setup = setup();
+    let program = setup.wat(hoard).await;
+    let limits = Limits { memory: Some(2 * MIB), ..Limits::default() };
+    let (container, _) = setup.start(&program, &[], limits);
+    let exit = ended(&container).await;
+    assert_eq!((exit.code, exit.reason), (137, Reason::OomKilled), "{exit:?}");
+    assert!(container.usage().memory_peak_bytes <= 2 * MIB, "{:?}", container.usage());
+    while container.usage().memory_bytes > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Without a limit it comes to the end of its table, by a trap.
+    let exit = setup.run(&program, &[], Limits::default()).await.0;
+    assert_eq!((exit.code, exit.reason), (134, Reason::Error), "{exit:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn limits_change_while_it_runs() {
     let setup = setup();
     let misbehave = setup.sample("misbehave").await;

@@ -69,6 +69,38 @@ impl Cpu {
     }
 }
 
+/// Runs what is done for a container beside its guests, at its expense.
+#[derive(Clone)]
+pub(crate) struct Meter {
+    cpu: Arc<Cpu>,
+    ticker: Arc<Ticker>,
+}
+
+impl Meter {
+    pub(crate) fn new(cpu: &Arc<Cpu>, ticker: &Arc<Ticker>) -> Meter {
+        Meter { cpu: cpu.clone(), ticker: ticker.clone() }
+    }
+
+    /// A task of its own on the current runtime: within a guest's poll nothing else may wait for a turn. It ends with
+    /// `work`.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let Meter { cpu, ticker } = self.clone();
+        tokio::spawn(async move { cpu.meter(&ticker, work).await });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_nobody() -> Meter {
+        let turns = Arc::new(Turns::new(2));
+        let ticker = Ticker::start(wasmtime::Engine::default(), turns.clone()).expect("a thread");
+        Meter::new(&Arc::new(Cpu::new(&turns, 0, None)), &ticker)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn used(&self) -> Duration {
+        self.cpu.used()
+    }
+}
+
 impl Drop for Cpu {
     fn drop(&mut self) {
         self.turns.remove(self.id);

@@ -7,6 +7,7 @@ use http_body_util::BodyExt;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use wasmtime_wasi_http::{Error, WasiBody};
 
@@ -19,24 +20,43 @@ pub(super) struct Connection {
     sender: SendRequest<WasiBody>,
 }
 
-/// Connects, and makes sure of the other end if it is to be TLS.
+/// Connects, and makes sure of the other end if it is to be TLS. Dropping the future gives up.
 pub(super) async fn open(outgoing: &Inner, target: &Target, address: SocketAddr) -> Result<Connection, Error> {
     let io = outgoing.connect(address).await?;
-    if target.tls {
-        return Connection::over(outgoing.tls.connect(&target.host, io).await?).await;
+    let tls = target.tls.then(|| (outgoing.tls.clone(), target.host.clone()));
+    let (opened, opening) = oneshot::channel();
+    outgoing.meter.spawn(async move {
+        match tls {
+            Some((tls, host)) => run(async move { tls.connect(&host, io).await }, opened).await,
+            None => run(async { Ok(io) }, opened).await,
+        }
+    });
+    opening.await.unwrap_or(Err(Error::ConnectionTerminated))
+}
+
+/// The whole life of a connection, as long as somebody waits for it or holds it: one task, at the container's expense.
+async fn run<T>(io: impl Future<Output = Result<T, Error>>, mut opened: oneshot::Sender<Result<Connection, Error>>)
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let handshake = async {
+        let handshake = http1::handshake(TokioIo::new(io.await?)).await;
+        handshake.map_err(|error| exchanging(&error))
+    };
+    let (connection, driver) = tokio::select! {
+        made = handshake => match made {
+            Ok((sender, driver)) => (Ok(Connection { sender }), Some(driver)),
+            Err(error) => (Err(error), None),
+        },
+        () = opened.closed() => return,
+    };
+    if let (Ok(()), Some(driver)) = (opened.send(connection), driver) {
+        // Ends with the sender, or with the other end. What goes wrong is told to whoever waits for the response.
+        let _ = driver.await;
     }
-    Connection::over(io).await
 }
 
 impl Connection {
-    async fn over(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Connection, Error> {
-        let handshake = http1::handshake(TokioIo::new(io)).await;
-        let (sender, connection) = handshake.map_err(|error| exchanging(&error))?;
-        // Ends with the sender, or with the other end. What goes wrong is told to whoever waits for the response.
-        tokio::spawn(connection);
-        Ok(Connection { sender })
-    }
-
     /// Whether it waits for a request.
     pub(super) fn is_ready(&self) -> bool {
         self.sender.is_ready()

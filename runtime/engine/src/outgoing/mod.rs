@@ -20,6 +20,8 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use crate::bounds::{BODY_BYTES, BODY_CHUNK};
+use crate::cpu::Meter;
 use error::{connecting, looking_up, routing};
 use pool::Pool;
 use target::Target;
@@ -38,6 +40,8 @@ struct Inner {
     network: Arc<dyn Network>,
     tls: Arc<Tls>,
     pool: Arc<Pool>,
+    /// Whose expense connections are.
+    meter: Meter,
 }
 
 /// The end of sending, which is over when there is a response.
@@ -50,8 +54,8 @@ struct Failed {
 }
 
 impl Outgoing {
-    pub(crate) fn new(network: Arc<dyn Network>, tls: Arc<Tls>) -> Outgoing {
-        Outgoing { inner: Arc::new(Inner { network, tls, pool: Pool::new() }) }
+    pub(crate) fn new(network: Arc<dyn Network>, tls: Arc<Tls>, meter: Meter) -> Outgoing {
+        Outgoing { inner: Arc::new(Inner { network, tls, pool: Pool::new(), meter }) }
     }
 }
 
@@ -67,6 +71,14 @@ impl WasiHttpHooks for Outgoing {
             let response = inner.send(request, Patience::of(options.unwrap_or_default())).await?;
             Ok((response, Box::new(async { Ok(()) }) as Transmitted))
         })
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
+    }
+
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_BYTES
     }
 }
 

@@ -49,9 +49,8 @@ impl Pool {
         let mut all = self.kept.lock();
         let first = all.is_empty();
         let total: usize = all.values().map(Vec::len).sum();
-        let kept = all.entry(key).or_default();
-        if total < MOST && kept.len() < MOST_EACH {
-            kept.push(Kept { connection, since: Instant::now() });
+        if total < MOST && all.get(&key).map_or(0, Vec::len) < MOST_EACH {
+            all.entry(key).or_default().push(Kept { connection, since: Instant::now() });
         }
         if first {
             tokio::spawn(sweep(self.itself.clone()));

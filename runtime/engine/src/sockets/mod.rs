@@ -7,8 +7,9 @@
 
 mod accept;
 mod address;
+mod convert;
 mod error;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod halves;
 mod lookup;

@@ -125,7 +125,7 @@ async fn what_the_network_refuses_has_its_error() {
     let nameless = Wired::default().outgoing();
     let unknown = send(&nameless, get("http://no-such-name/")).await.err().unwrap();
     assert!(matches!(unknown, Error::DnsError { rcode: Some(code), .. } if code == "NXDOMAIN"));
-    let unplugged = Outgoing::new(Arc::new(carob_net::Unplugged), Arc::default());
+    let unplugged = Outgoing::new(Arc::new(carob_net::Unplugged), Arc::default(), Meter::of_nobody());
     assert!(matches!(send(&unplugged, get("http://127.0.0.1:6443/")).await, Err(Error::HttpRequestDenied)));
 }
 
@@ -236,14 +236,14 @@ async fn https_goes_to_whom_the_host_trusts_alone() {
     let wired = wired.tls_server("10.0.0.1:443", &certified);
     let mut roots = rustls::RootCertStore::empty();
     roots.add(certified.cert.der().clone()).unwrap();
-    let trusting = Outgoing::new(Arc::new(wired.clone()), Arc::new(Tls::trusting(roots)));
+    let trusting = Outgoing::new(Arc::new(wired.clone()), Arc::new(Tls::trusting(roots)), Meter::of_nobody());
     let answer = send(&trusting, get("https://secure.example/")).await.unwrap();
     assert_eq!((answer.status(), text(answer).await), (StatusCode::OK, "/ server ".to_owned()));
     assert!(matches!(send(&trusting, get("https://other.example/")).await, Err(Error::TlsCertificateError)));
     let stranger = rcgen::generate_simple_self_signed(["secure.example".to_owned()]).unwrap();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(stranger.cert.der().clone()).unwrap();
-    let distrusting = Outgoing::new(Arc::new(wired), Arc::new(Tls::trusting(roots)));
+    let distrusting = Outgoing::new(Arc::new(wired), Arc::new(Tls::trusting(roots)), Meter::of_nobody());
     assert!(matches!(send(&distrusting, get("https://secure.example/")).await, Err(Error::TlsCertificateError)));
 }
 
@@ -258,4 +258,35 @@ async fn a_pool_holds_so_much_and_no_more() {
     }
     assert_eq!(wired.connections(), 40);
     assert_eq!(outgoing.inner.pool.held(), 16);
+}
+
+#[tokio::test]
+async fn what_connections_cost_is_the_containers_expense() {
+    let certified = rcgen::generate_simple_self_signed(["secure.example".to_owned()]).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certified.cert.der().clone()).unwrap();
+    let wired = Wired::default().name("secure.example", &["10.0.0.1"]).tls_server("10.0.0.1:443", &certified);
+    let meter = Meter::of_nobody();
+    let outgoing = Outgoing::new(Arc::new(wired), Arc::new(Tls::trusting(roots)), meter.clone());
+    text(send(&outgoing, get("https://secure.example/")).await.unwrap()).await;
+    let shaken = meter.used();
+    assert!(!shaken.is_zero(), "a handshake takes time");
+    text(send(&outgoing, get("https://secure.example/")).await.unwrap()).await;
+    assert!(meter.used() > shaken, "and so does every request");
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_ends_its_connection() {
+    let gone = Arc::new(tokio::sync::Notify::new());
+    let wired = Wired::default().hears_out("10.0.0.1:443", gone.clone());
+    let outgoing = wired.clone().outgoing();
+    {
+        // A server that never shakes hands.
+        let mut sent = std::pin::pin!(send(&outgoing, get("https://10.0.0.1/")));
+        while wired.connections() == 0 {
+            assert!(futures::poll!(sent.as_mut()).is_pending());
+            tokio::task::yield_now().await;
+        }
+    }
+    gone.notified().await;
 }

@@ -21,8 +21,10 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, WriteHalf};
+use tokio::sync::Notify;
 
 use super::Outgoing;
+use crate::cpu::Meter;
 
 #[derive(Clone, Default)]
 pub(super) struct Wired {
@@ -40,7 +42,7 @@ type Server = Arc<dyn Fn(DuplexStream) -> BoxFuture<'static, ()> + Send + Sync>;
 
 impl Wired {
     pub(super) fn outgoing(self) -> Outgoing {
-        Outgoing::new(Arc::new(self), Arc::default())
+        Outgoing::new(Arc::new(self), Arc::default(), Meter::of_nobody())
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -97,6 +99,18 @@ impl Wired {
             async move {
                 std::future::pending::<()>().await;
                 drop(stream);
+            }
+            .boxed()
+        })
+    }
+
+    /// Reads until the client has gone, and tells.
+    pub(super) fn hears_out(self, address: &str, gone: Arc<Notify>) -> Wired {
+        self.with(address, move |mut stream| {
+            let gone = gone.clone();
+            async move {
+                let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                gone.notify_one();
             }
             .boxed()
         })
