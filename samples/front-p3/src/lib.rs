@@ -1,4 +1,5 @@
-//! Answers each request with what another component answers, which it calls by its Service's name: WASI 0.3.
+//! Answers each request with what another component answers, which it calls by its Service's name: WASI 0.3. Bodies and
+//! trailers are passed on, both ways.
 //!
 //! `BACKEND` says whom: `http://NAME:PORT/PATH`.
 
@@ -12,39 +13,45 @@ struct Front;
 wasip3::http::service::export!(Front);
 
 impl Guest for Front {
-    async fn handle(_request: Request) -> Result<Response, ErrorCode> {
-        let (status, text) = match call().await {
-            Ok(answer) => (200, format!("The backend says: {answer}")),
-            Err(error) => (502, format!("No answer from the backend: {error:?}\n")),
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        let (status, text, found) = match call(request).await {
+            Ok((answer, trailers)) => (200, format!("The backend says: {answer}"), trailers),
+            Err(error) => (502, format!("No answer from the backend: {error:?}\n"), None),
         };
         let (mut body, contents) = wit_stream::new();
-        let (_no_trailers, trailers) = wit_future::new(|| Ok(None));
+        let (told, trailers) = wit_future::new(|| Ok(None));
         let (response, _sent) = Response::new(Fields::new(), Some(contents), trailers);
         let _ = response.set_status_code(status);
         // The body is read only after the response has been returned, so it is written by a task of its own.
         wit_bindgen::spawn_local(async move {
             body.write_all(text.into_bytes()).await;
+            drop(body);
+            // A client that has gone away is not this guest's failure.
+            let _ = told.write(Ok(found)).await;
         });
         Ok(response)
     }
 }
 
-async fn call() -> Result<String, ErrorCode> {
-    let response = client::send(request()?).await?;
+async fn call(asked: Request) -> Result<(String, Option<Fields>), ErrorCode> {
+    let response = client::send(request(asked)?).await?;
     let (_read, result) = wit_future::new(|| Ok(()));
     let (body, trailers) = Response::consume_body(response, result);
     let bytes = body.collect().await;
-    trailers.await?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok((String::from_utf8_lossy(&bytes).into_owned(), trailers.await?))
 }
 
-fn request() -> Result<Request, ErrorCode> {
+/// The same request to the backend; its body never passes through this component's memory.
+fn request(asked: Request) -> Result<Request, ErrorCode> {
     let backend = std::env::var("BACKEND").unwrap_or_default();
     let bad = || ErrorCode::HttpRequestUriInvalid;
     let (scheme, rest) = backend.split_once("://").ok_or_else(bad)?;
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let (_no_trailers, trailers) = wit_future::new(|| Ok(None));
-    let (request, _sent) = Request::new(Fields::new(), None, trailers, None);
+    let method = asked.get_method();
+    let (_read, result) = wit_future::new(|| Ok(()));
+    let (body, trailers) = Request::consume_body(asked, result);
+    let (request, _sent) = Request::new(Fields::new(), Some(body), trailers, None);
+    request.set_method(&method).map_err(|()| bad())?;
     let scheme = if scheme == "https" { Scheme::Https } else { Scheme::Http };
     request.set_scheme(Some(&scheme)).map_err(|()| bad())?;
     request.set_authority(Some(authority)).map_err(|()| bad())?;

@@ -1,12 +1,13 @@
-//! Answers each request with what another component answers, which it calls by its Service's name: WASI 0.2.
+//! Answers each request with what another component answers, which it calls by its Service's name: WASI 0.2. Bodies and
+//! trailers are passed on, both ways.
 //!
 //! `BACKEND` says whom: `http://NAME:PORT/PATH`.
 
 use wasip2::exports::http::incoming_handler::Guest;
 use wasip2::http::outgoing_handler::handle;
 use wasip2::http::types::{
-    ErrorCode, Fields, IncomingRequest, IncomingResponse, OutgoingBody, OutgoingRequest, OutgoingResponse,
-    ResponseOutparam, Scheme,
+    ErrorCode, Fields, IncomingBody, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam,
+    Scheme,
 };
 use wasip2::io::streams::StreamError;
 
@@ -15,28 +16,35 @@ struct Front;
 wasip2::http::proxy::export!(Front);
 
 impl Guest for Front {
-    fn handle(_request: IncomingRequest, response_out: ResponseOutparam) {
-        let (status, text) = match call() {
-            Ok(answer) => (200, format!("The backend says: {answer}")),
-            Err(error) => (502, format!("No answer from the backend: {error:?}\n")),
+    fn handle(request: IncomingRequest, response_out: ResponseOutparam) {
+        let (status, text, trailers) = match call(&request) {
+            Ok((answer, trailers)) => (200, format!("The backend says: {answer}"), trailers),
+            Err(error) => (502, format!("No answer from the backend: {error:?}\n"), None),
         };
         let response = OutgoingResponse::new(Fields::new());
         let _ = response.set_status_code(status);
         let body = response.body().expect("a new response has its body");
         ResponseOutparam::set(response_out, Ok(response));
-        let out = body.write().expect("a new body has its stream");
         // A client that has gone away is not this guest's failure.
-        let _ = out.blocking_write_and_flush(text.as_bytes());
-        drop(out);
-        let _ = OutgoingBody::finish(body, None);
+        let _ = write(body, text.as_bytes(), trailers);
     }
 }
 
-fn call() -> Result<String, ErrorCode> {
-    let waiting = handle(request()?, None)?;
+fn call(asked: &IncomingRequest) -> Result<(String, Option<Fields>), ErrorCode> {
+    let (question, trailers) = read(asked.consume().map_err(internal)?)?;
+    let request = request()?;
+    request.set_method(&asked.method()).map_err(internal)?;
+    let body = request.body().map_err(internal)?;
+    let waiting = handle(request, None)?;
+    write(body, &question, trailers)?;
     waiting.subscribe().block();
     let response = waiting.get().and_then(Result::ok).ok_or(ErrorCode::InternalError(None))??;
-    Ok(String::from_utf8_lossy(&read(&response)?).into_owned())
+    let (answer, trailers) = read(response.consume().map_err(internal)?)?;
+    Ok((String::from_utf8_lossy(&answer).into_owned(), trailers))
+}
+
+fn internal((): ()) -> ErrorCode {
+    ErrorCode::InternalError(None)
 }
 
 fn request() -> Result<OutgoingRequest, ErrorCode> {
@@ -52,15 +60,27 @@ fn request() -> Result<OutgoingRequest, ErrorCode> {
     Ok(request)
 }
 
-fn read(response: &IncomingResponse) -> Result<Vec<u8>, ErrorCode> {
-    let body = response.consume().map_err(|()| ErrorCode::InternalError(None))?;
-    let stream = body.stream().map_err(|()| ErrorCode::InternalError(None))?;
+fn read(body: IncomingBody) -> Result<(Vec<u8>, Option<Fields>), ErrorCode> {
+    let stream = body.stream().map_err(internal)?;
     let mut bytes = Vec::new();
     loop {
         match stream.blocking_read(1 << 16) {
             Ok(more) => bytes.extend(more),
-            Err(StreamError::Closed) => return Ok(bytes),
+            Err(StreamError::Closed) => break,
             Err(StreamError::LastOperationFailed(_)) => return Err(ErrorCode::HttpResponseIncomplete),
         }
     }
+    drop(stream);
+    let trailers = IncomingBody::finish(body);
+    trailers.subscribe().block();
+    Ok((bytes, trailers.get().and_then(Result::ok).ok_or(ErrorCode::InternalError(None))??))
+}
+
+fn write(body: OutgoingBody, bytes: &[u8], trailers: Option<Fields>) -> Result<(), ErrorCode> {
+    let stream = body.write().map_err(internal)?;
+    for piece in bytes.chunks(4096) {
+        stream.blocking_write_and_flush(piece).map_err(|_| ErrorCode::ConnectionTerminated)?;
+    }
+    drop(stream);
+    OutgoingBody::finish(body, trailers)
 }

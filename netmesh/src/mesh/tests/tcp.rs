@@ -200,12 +200,8 @@ async fn a_pod_that_leaves_takes_everything_with_it() {
     drop(listener);
 }
 
-#[tokio::test]
-async fn the_outside_is_reached_by_a_socket_of_the_host() {
-    // The host's loopback stands for the outside here, by the one exception that the shield has.
-    let host = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let at = host.local_addr().unwrap();
-    let mesh = Mesh::new(MeshConfig { api: Some(at), ..MeshConfig::default() });
+/// The address of the Service in front of the API, which listens on the host.
+fn the_api(mesh: &Mesh, at: std::net::SocketAddr) -> std::net::SocketAddr {
     let backends = std::sync::Arc::new(crate::backends::Backends::new(crate::table::ServicePort {
         service: crate::table::ObjectName { namespace: "default".into(), name: "kubernetes".into() },
         port: "https".into(),
@@ -214,6 +210,16 @@ async fn the_outside_is_reached_by_a_socket_of_the_host() {
     let service = address("10.96.0.1:443");
     let frontend = crate::mesh::Frontend::new(backends, None);
     mesh.shared().frontends.open(carob_net::Protocol::Tcp, service, frontend);
+    service
+}
+
+#[tokio::test]
+async fn the_outside_is_reached_by_a_socket_of_the_host() {
+    // The host's loopback stands for the outside here, by the one exception that the shield has.
+    let host = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = host.local_addr().unwrap();
+    let mesh = Mesh::new(MeshConfig { api: Some(at), ..MeshConfig::default() });
+    let service = the_api(&mesh, at);
 
     let own = pod(&mesh, 2);
     let refused = connect(&own, &at.to_string()).await.err();
@@ -254,4 +260,34 @@ async fn either_end_of_a_live_connection_sets_its_buffers() {
     assert_eq!(room(&mut *near.transmit).await, 15_000);
     near.control.set_options(&TcpOptions { send_buffer: Some(100_000), ..TcpOptions::default() }).unwrap();
     assert_eq!(room(&mut *near.transmit).await, 105_000);
+}
+
+#[tokio::test]
+async fn a_connect_that_is_given_up_frees_its_socket_and_port() {
+    // A listener of the host whose queue is full answers nobody: the next connect stays on its way.
+    let host = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    host.bind(&address("127.0.0.1:0").into()).unwrap();
+    host.listen(0).unwrap();
+    let at = host.local_addr().unwrap().as_socket().unwrap();
+    let mesh = Mesh::new(MeshConfig { api: Some(at), ..MeshConfig::default() });
+    let own = pod(&mesh, 2);
+    let service = the_api(&mesh, at);
+    let mut made = Vec::new();
+    let given_up = loop {
+        let port = own.bind_tcp(address("0.0.0.0:0")).unwrap();
+        let local = port.local_address();
+        let mut connecting = port.connect(service, carob_net::TcpOptions::default());
+        match tokio::time::timeout(std::time::Duration::from_millis(300), connecting.as_mut()).await {
+            Ok(connected) => made.push(connected.unwrap()),
+            Err(_) => break (local, connecting),
+        }
+    };
+    let (local, connecting) = given_up;
+    let of_pod = &mesh.shared().pod_at(address("10.244.0.2:0").ip()).unwrap().sockets;
+    let of_host = &mesh.shared().host_sockets;
+    assert_eq!((of_pod.open(), of_host.open()), (made.len() + 1, made.len() + 1));
+    assert_eq!(own.bind_tcp(local).err(), Some(NetworkError::AddressInUse));
+    drop(connecting);
+    assert_eq!((of_pod.open(), of_host.open()), (made.len(), made.len()));
+    assert!(own.bind_tcp(local).is_ok());
 }
