@@ -1,11 +1,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::thread;
 
 use parking_lot::Mutex;
 use wasmtime::Engine;
 
 use crate::cache::{self, Cache};
-use crate::guests::Guests;
 use crate::program::{Compiled, Program};
 use crate::wrap;
 
@@ -64,14 +64,14 @@ impl Compiler {
         Compiler { shared: Arc::new(Shared { engine, cache, turn: Mutex::new(()) }), by_digest: Mutex::default() }
     }
 
-    pub(crate) async fn compile(&self, guests: &Guests, digest: &str, wasm: &[u8]) -> Result<Program, CompileError> {
+    pub(crate) async fn compile(&self, digest: &str, wasm: &[u8]) -> Result<Program, CompileError> {
         let slot = self.slot(digest);
         let mut loaded = slot.0.lock().await;
         if let Some(inner) = loaded.upgrade() {
             return Ok(Program { inner });
         }
         let (shared, digest, wasm) = (self.shared.clone(), digest.to_owned(), wasm.to_vec());
-        let compiled = guests.blocking(move || shared.load_or_compile(&digest, &wasm)).await;
+        let compiled = in_background(move || shared.load_or_compile(&digest, &wasm)).await;
         let inner = Arc::new(compiled.unwrap_or(Err(CompileError::Failed))?);
         *loaded = Arc::downgrade(&inner);
         Ok(Program { inner })
@@ -104,4 +104,23 @@ impl Shared {
         };
         Compiled::new(component)
     }
+}
+
+/// How much nicer than the rest of the node the threads are that compile.
+const NICE: i32 = 5;
+
+/// Runs `work` on a thread of its own, at a lower priority, which threads that it starts inherit; `None` if it panics.
+async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let thread = thread::Builder::new().name("compile".into()).spawn(move || {
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            tracing::warn!(%error, "programs are compiled at the same priority as the node");
+        }
+        // Whoever asked may have gone.
+        let _ = sender.send(work());
+    });
+    if let Err(error) = thread {
+        tracing::error!(%error, "there is no thread to compile on");
+    }
+    receiver.await.ok()
 }

@@ -179,7 +179,7 @@ impl Engine {
     /// # Errors
     /// The bytes are not a component or module, or export nothing that can be run.
     pub async fn compile(&self, digest: &str, wasm: &[u8]) -> Result<Program, CompileError> {
-        self.inner.compiler.compile(&self.inner.guests, digest, wasm).await
+        self.inner.compiler.compile(digest, wasm).await
     }
 
     /// Starts a container: a command begins to run, an HTTP handler begins to take requests.

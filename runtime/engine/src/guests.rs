@@ -2,20 +2,24 @@ use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// How much nicer the guests' threads are than the rest of the node. On a full machine the API, the mesh and DNS then get
-/// about three times their share.
-const NICE: i32 = 5;
-
 /// Polls between two looks at the timers. tokio's own 61 would let a timer come 61 ticks late beside guests that spin; a
 /// look costs about a microsecond.
 const EVENT_INTERVAL: u32 = 4;
+
+/// Polls between two looks at what other threads have woken, which costs next to nothing: a request is not to wait behind
+/// more than one guest that spins.
+const GLOBAL_QUEUE_INTERVAL: u32 = 1;
 
 /// As many as there are processors that this process may use.
 pub(crate) fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The runtime that guests run on: threads of their own, at a lower priority. Dropping it ends every guest.
+/// The runtime that guests run on: threads of their own. Dropping it ends every guest.
+///
+/// They have the priority of all others. At a lower one, each answer that a guest hands over would have the thread that
+/// sends it take the guest's place at once: half of the requests per second go into that. A guest that spins lets all
+/// others pass at each tick instead.
 pub(crate) struct Guests {
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
@@ -25,19 +29,14 @@ pub(crate) struct Guests {
 impl Guests {
     pub(crate) fn start(threads: usize) -> io::Result<Guests> {
         let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(threads).event_interval(EVENT_INTERVAL);
-        let runtime = builder.enable_time().thread_name("guest").on_thread_start(lower_priority).build()?;
+        builder.worker_threads(threads).enable_time().thread_name("guest");
+        let runtime = builder.event_interval(EVENT_INTERVAL).global_queue_interval(GLOBAL_QUEUE_INTERVAL).build()?;
         Ok(Guests { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 
     /// Where tasks of guests are spawned; whoever spawns one holds what makes it end.
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
-    }
-
-    /// Runs `work` on a thread where it may block.
-    pub(crate) async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        self.handle.spawn_blocking(work).await.ok()
     }
 }
 
@@ -47,12 +46,5 @@ impl Drop for Guests {
             // Waiting for the threads would block, and the last owner may be a task of another runtime.
             runtime.shutdown_background();
         }
-    }
-}
-
-/// On Linux a priority belongs to a thread, and threads that it starts (such as the compiler's) inherit it.
-fn lower_priority() {
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::warn!(%error, "guests run at the same priority as the node");
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! Limits belong to the container and are shared by all its live instances. A guest's network is the one that its container
 //! was given, it sees of the host's files what it is given as [`Mount`]s, and it cannot stop its neighbours: guests run on
-//! threads of their own, at a lower priority, and give way at every tick of the epoch clock.
+//! threads of their own, and give way at every tick of the epoch clock.
 //!
 //! This crate never knows Kubernetes. Start reading at `engine.rs`, then `container.rs`; `http/` is the dispatch of
 //! requests to instances.

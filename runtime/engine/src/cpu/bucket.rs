@@ -43,6 +43,11 @@ impl Bucket {
         Duration::from_nanos(((-self.level + self.limit - 1) / self.limit) as u64)
     }
 
+    /// Whether half of the burst was there when the bucket was last asked.
+    pub(super) fn is_half_full(&self) -> bool {
+        self.level * 2 >= capacity(self.limit)
+    }
+
     fn fill(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.filled_at).as_nanos() as i128;
         self.level = (self.level + passed * self.limit).min(capacity(self.limit));

@@ -62,7 +62,13 @@ impl Cpu {
             let polled = ticker.during(|| work.as_mut().poll(cx));
             let spent = thread_time().saturating_sub(before);
             self.used.fetch_add(spent.as_nanos() as u64, Ordering::Relaxed);
-            turn.end(spent, GAVE_WAY.take() && polled.is_pending(), cx);
+            let gave_way = GAVE_WAY.take();
+            turn.end(spent, gave_way && polled.is_pending(), cx);
+            if gave_way {
+                // Whatever else the machine has to run comes first: the API, the mesh, DNS. Guests that run for less than a
+                // tick cost nobody anything, and are not held up.
+                std::thread::yield_now();
+            }
             polled
         })
         .await
@@ -200,13 +206,15 @@ mod tests {
         let (one, two) = (Cpu::new(&machine.turns, 0, None), Cpu::new(&machine.turns, 0, None));
         let mut held = Box::pin(one.meter(&machine.ticker, spin(1000 * MS)));
         let mut waits = Box::pin(two.meter(&machine.ticker, spin(1000 * MS)));
-        // The first is in the queue again after its poll and called at once; the second waits.
+        // Each is in the queue again after its poll: the first is called at once, the second waits from now on.
         assert!(futures::poll!(held.as_mut()).is_pending());
         assert!(futures::poll!(waits.as_mut()).is_pending());
-        assert!(two.used().is_zero());
+        let so_far = two.used();
+        assert!(futures::poll!(waits.as_mut()).is_pending());
+        assert_eq!(two.used(), so_far);
         drop(held);
         assert!(futures::poll!(waits.as_mut()).is_pending());
-        assert!(two.used() >= MS, "it was its turn");
+        assert!(two.used() >= so_far + MS, "it was its turn");
         drop(waits);
         two.meter(&machine.ticker, spin(MS)).await;
     }

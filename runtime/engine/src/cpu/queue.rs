@@ -13,6 +13,9 @@ type Virtual = u128;
 /// Virtual nanoseconds of a container of this weight are nanoseconds.
 const UNIT: u128 = 1024;
 
+/// Turns that may be out for each thread, where tasks came from waiting for something: see [`RunQueue`].
+const AHEAD: usize = 4;
+
 /// The least weight, as the kernel's `cpu.shares` has it: that of a container that asks for nothing.
 const LEAST_WEIGHT: u32 = 2;
 
@@ -25,6 +28,9 @@ pub(super) struct Id(u64);
 /// many turns are out at once as there are threads; while one is free nobody waits for a turn, except for a limit. Where
 /// more want to run, the container is next that got least so far for its weight (start-time fair queueing). Tasks of one
 /// container come in order.
+///
+/// A task that comes from waiting mostly runs for much less than a tick. A few of these get their turn ahead of a free
+/// thread, so that none goes to sleep between two of them. What they take too much thereby is charged, as always.
 ///
 /// A decision costs the logarithm of the number of containers that wait.
 pub(super) struct RunQueue<T> {
@@ -46,8 +52,17 @@ struct Container<T> {
     weight: u128,
     bucket: Option<Bucket>,
     used: Virtual,
-    waiting: VecDeque<T>,
+    waiting: VecDeque<(T, Before)>,
     place: Place,
+}
+
+/// What a task did before it wanted to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    /// It waited for something.
+    Waited,
+    /// It ran until the tick, and gave way.
+    Ran,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,10 +117,10 @@ impl<T: PartialEq> RunQueue<T> {
     }
 
     /// A task of the container wants to run.
-    pub(super) fn enter(&mut self, id: Id, task: T) {
+    pub(super) fn enter(&mut self, id: Id, task: T, before: Before) {
         let number = self.number();
         let Some(container) = self.containers.get_mut(&id) else { return };
-        container.waiting.push_back(task);
+        container.waiting.push_back((task, before));
         if container.place == Place::Nowhere {
             container.rejoin(self.clock);
             self.ready.push(Reverse((container.used, number, id)));
@@ -115,7 +130,7 @@ impl<T: PartialEq> RunQueue<T> {
     /// A task that waits does not want to run any more.
     pub(super) fn forget(&mut self, id: Id, task: &T) {
         if let Some(container) = self.containers.get_mut(&id) {
-            container.waiting.retain(|waiting| waiting != task);
+            container.waiting.retain(|(waiting, _)| waiting != task);
         }
     }
 
@@ -132,8 +147,8 @@ impl<T: PartialEq> RunQueue<T> {
     /// Gives the next turn: to be asked until there is none, after each change and whenever [`RunQueue::look_again`] says.
     pub(super) fn next(&mut self, now: Instant) -> Option<T> {
         self.end_throttling(now);
-        while self.out < self.threads {
-            let Reverse((used, _, id)) = self.ready.pop()?;
+        while self.out < self.threads * AHEAD {
+            let Reverse((used, order, id)) = self.ready.pop()?;
             let number = self.number();
             let Some(container) = self.containers.get_mut(&id) else { continue };
             if container.used > used {
@@ -146,6 +161,10 @@ impl<T: PartialEq> RunQueue<T> {
                 self.throttled.push(Reverse((now + wait, id)));
                 continue;
             }
+            if self.out >= self.threads && !container.may_go_ahead() {
+                self.ready.push(Reverse((used, order, id)));
+                return None;
+            }
             let task = container.waiting.pop_front();
             container.place = if container.waiting.is_empty() { Place::Nowhere } else { Place::Ready };
             if container.place == Place::Ready {
@@ -154,7 +173,7 @@ impl<T: PartialEq> RunQueue<T> {
             if task.is_some() {
                 self.clock = self.clock.max(used);
                 self.out += 1;
-                return task;
+                return task.map(|(task, _)| task);
             }
         }
         None
@@ -191,6 +210,12 @@ impl<T> Container<T> {
         let turn = TICK.as_nanos() * UNIT / self.weight;
         self.used = self.used.max(clock.saturating_sub(turn));
         self.place = Place::Ready;
+    }
+
+    /// Whether its next task may have a turn that no thread is free for; not near a limit, which would be overdrawn.
+    fn may_go_ahead(&self) -> bool {
+        let waited = self.waiting.front().is_none_or(|(_, before)| *before == Before::Waited);
+        waited && self.bucket.as_ref().is_none_or(Bucket::is_half_full)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The queue under virtual time: machines of some threads, and containers that behave in some way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::queue::{Id, RunQueue};
+use super::queue::{Before, Id, RunQueue};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -22,6 +22,8 @@ struct Machine {
     now: Instant,
     tasks: Vec<(Id, Habit)>,
     used: HashMap<Id, Duration>,
+    /// Who has a turn, and no thread yet.
+    called: VecDeque<usize>,
     /// Who is at work until when, and who sleeps until when.
     running: Vec<(Instant, usize, Duration)>,
     sleeping: Vec<(Instant, usize)>,
@@ -40,6 +42,7 @@ impl Machine {
             now: Instant::now(),
             tasks: Vec::new(),
             used: HashMap::new(),
+            called: VecDeque::new(),
             running: Vec::new(),
             sleeping: Vec::new(),
             waits: HashMap::new(),
@@ -52,14 +55,14 @@ impl Machine {
         let id = self.queue.add(weight, limit, self.now);
         for _ in 0..tasks {
             self.tasks.push((id, habit));
-            self.enter(self.tasks.len() - 1);
+            self.enter(self.tasks.len() - 1, Before::Waited);
         }
         id
     }
 
-    fn enter(&mut self, task: usize) {
+    fn enter(&mut self, task: usize, before: Before) {
         self.entered.insert(task, self.now);
-        self.queue.enter(self.tasks[task].0, task);
+        self.queue.enter(self.tasks[task].0, task, before);
     }
 
     fn run(&mut self, time: Duration) {
@@ -78,6 +81,11 @@ impl Machine {
 
     fn hand_out(&mut self) {
         while let Some(task) = self.queue.next(self.now) {
+            self.called.push_back(task);
+        }
+        while self.running.len() < self.threads
+            && let Some(task) = self.called.pop_front()
+        {
             let (id, habit) = self.tasks[task];
             let waited = self.now - self.entered[&task];
             self.waits.entry(id).or_default().push(waited);
@@ -87,7 +95,6 @@ impl Machine {
             };
             self.running.push((self.now + spent, task, spent));
         }
-        assert!(self.running.len() <= self.threads);
     }
 
     fn next_event(&self) -> Instant {
@@ -104,14 +111,14 @@ impl Machine {
         let (awake, sleeping) = std::mem::take(&mut self.sleeping).into_iter().partition(|(at, _)| *at <= now);
         self.sleeping = sleeping;
         let awake: Vec<(Instant, usize)> = awake;
-        awake.into_iter().for_each(|(_, task)| self.enter(task));
+        awake.into_iter().for_each(|(_, task)| self.enter(task, Before::Waited));
         let done: Vec<(Instant, usize, Duration)> = done;
         for (_, task, spent) in done {
             let (id, habit) = self.tasks[task];
             self.queue.leave(id, spent);
             *self.used.entry(id).or_default() += spent;
             match habit {
-                Habit::Spins => self.enter(task),
+                Habit::Spins => self.enter(task, Before::Ran),
                 Habit::Naps { sleeps, .. } => self.sleeping.push((now + sleeps, task)),
             }
         }
@@ -222,4 +229,35 @@ fn sleep_earns_nothing() {
     machine.run(100 * MS);
     let (early, late) = (machine.used(early) - before, machine.used(late));
     assert!(close(early.as_millis(), late.as_millis(), 2), "{early:?} and {late:?}");
+}
+
+#[test]
+fn who_waited_is_called_ahead_of_a_free_thread_and_who_ran_is_not() {
+    let now = Instant::now();
+    let mut queue = RunQueue::new(1);
+    let containers: Vec<Id> = (0..4).map(|_| queue.add(100, None, now)).collect();
+    for (task, (id, before)) in
+        containers.iter().zip([Before::Waited, Before::Waited, Before::Ran, Before::Waited]).enumerate()
+    {
+        queue.enter(*id, task, before);
+    }
+    assert_eq!((queue.next(now), queue.next(now), queue.next(now)), (Some(0), Some(1), None), "the third is next");
+    queue.leave(containers[0], MS);
+    assert_eq!(queue.next(now), None, "the second still has the thread");
+    queue.leave(containers[1], MS);
+    assert_eq!((queue.next(now), queue.next(now)), (Some(2), Some(3)));
+}
+
+#[test]
+fn nobody_is_called_ahead_near_a_limit() {
+    let now = Instant::now();
+    let mut queue = RunQueue::new(1);
+    let limited = queue.add(100, Some(500), now);
+    (0..3).for_each(|task| queue.enter(limited, task, Before::Waited));
+    assert_eq!((queue.next(now), queue.next(now)), (Some(0), Some(1)));
+    // Of a burst of 20 ms.
+    queue.leave(limited, 11 * MS);
+    assert_eq!(queue.next(now), None);
+    queue.leave(limited, MS);
+    assert_eq!(queue.next(now), Some(2));
 }

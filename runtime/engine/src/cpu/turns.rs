@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::queue::{Id, RunQueue};
+use super::queue::{Before, Id, RunQueue};
 
 /// The turns of all guests of an engine: the queue, and the wakers of who waits in it.
 pub(crate) struct Turns {
@@ -92,7 +92,7 @@ impl<'a> Turn<'a> {
             Stage::Called | Stage::Running => false,
         };
         if is_new {
-            self.turns.queue.lock().enter(self.id, self.seat.clone());
+            self.turns.queue.lock().enter(self.id, self.seat.clone(), Before::Waited);
             self.turns.call();
         }
         match &mut *self.seat.0.lock() {
@@ -115,7 +115,7 @@ impl<'a> Turn<'a> {
         queue.leave(self.id, spent);
         *self.seat.0.lock() = if wants_more { Stage::Waiting(cx.waker().clone()) } else { Stage::Idle };
         if wants_more {
-            queue.enter(self.id, self.seat.clone());
+            queue.enter(self.id, self.seat.clone(), Before::Ran);
         }
         drop(queue);
         self.turns.call();
