@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,15 +23,20 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::time::timeout;
 
 /// Somebody of the host whom no guest may reach.
-fn bystander() -> (TcpListener, SocketAddr) {
+///
+/// There is one for all tests of this process: one of them counts the sockets that the process has.
+static BYSTANDER: LazyLock<TcpListener> = LazyLock::new(|| {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
+    listener
+});
+
+fn bystander() -> SocketAddr {
+    BYSTANDER.local_addr().unwrap()
 }
 
-fn nobody_came(listener: &TcpListener) -> bool {
-    listener.accept().is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+fn nobody_came() -> bool {
+    BYSTANDER.accept().is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 /// The sockets that this process has, as the system names them.
@@ -113,7 +118,7 @@ impl HttpService for Backend {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_network_everything_is_denied() {
     let setup = setup();
-    let (listener, address) = bystander();
+    let address = bystander();
     for client in ["echo-client", "echo-client-p3"] {
         let server = address.to_string();
         let args = ["tcp", &server, "udp", &server, "tcp", "localhost:80"];
@@ -128,7 +133,7 @@ async fn without_a_network_everything_is_denied() {
         assert_eq!(status, 502, "{front}: {said}");
         assert!(said.contains("HttpRequestDenied"), "{front}: {said}");
     }
-    assert!(nobody_came(&listener));
+    assert!(nobody_came());
 }
 
 /// The guests that call every function of `wasi:sockets` (the conformance test makes sure that they do) and those that send
@@ -136,7 +141,7 @@ async fn without_a_network_everything_is_denied() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_guests_do_is_asked_of_their_network() {
     let setup = setup();
-    let (listener, address) = bystander();
+    let address = bystander();
     let before = host_sockets();
     for (probe, asks) in [("probe-sockets", "0.2"), ("probe-sockets-p3", "0.3")] {
         let network = MemoryNetwork::default();
@@ -158,7 +163,7 @@ async fn whatever_guests_do_is_asked_of_their_network() {
         assert_eq!((status, said.as_str()), (200, "The backend says: hello"), "{front}");
         assert!(network.asked().contains(&format!("route http {address}")), "{front}: {:?}", network.asked());
     }
-    assert!(nobody_came(&listener));
+    assert!(nobody_came());
     let new: Vec<_> = host_sockets().difference(&before).cloned().collect();
     assert!(new.is_empty(), "the process has sockets that it had not: {new:?}");
 }
