@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use carob_volumes::node_selector::NodeView;
 use k8s_openapi::api::core::v1::{Node, Taint};
 
 use crate::demand::{Demand, HostPort};
@@ -25,6 +26,11 @@ pub(crate) struct NodeInfo {
 }
 
 impl NodeInfo {
+    /// What selectors look at.
+    pub(crate) fn view(&self) -> NodeView<'_> {
+        NodeView { name: &self.name, labels: &self.labels }
+    }
+
     pub(crate) fn new(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use carob_reconcile::ObjectKey;
+use carob_volumes::node_selector::any_term;
 use carob_volumes::{best, claim_class, is_bound_to, is_fully_bound, selected_node, waits_for_consumer};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod, Volume};
 use k8s_openapi::api::storage::v1::StorageClass;
 
-use crate::affinity::any_term;
 use crate::node::NodeInfo;
 
 /// A class of this provisioner makes no volumes: they are all there from the start.
@@ -147,7 +147,7 @@ impl Open {
 /// Whether the volume can be reached from the node.
 fn reaches(volume: &PersistentVolume, node: &NodeInfo) -> bool {
     let affinity = volume.spec.as_ref().and_then(|spec| spec.node_affinity.as_ref());
-    affinity.and_then(|affinity| affinity.required.as_ref()).is_none_or(|required| any_term(required, node))
+    affinity.and_then(|affinity| affinity.required.as_ref()).is_none_or(|required| any_term(required, node.view()))
 }
 
 /// The claims that a Pod names; one that is made for a volume of it is called after both.

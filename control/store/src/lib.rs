@@ -7,8 +7,10 @@
 //!
 //! This crate never knows what a Pod is, never parses a value and never speaks HTTP. Start reading at [`Store`], then
 //! `writer.rs` (how a batch of transactions becomes durable) and `watch.rs` (how a watcher follows without ever holding
-//! the writer up). [`Redb`] and [`Memory`] share all of it and differ in their `Log`.
+//! the writer up). [`Redb`] and [`Memory`] share all of it and differ in their `Log` and in who
+//! appends to it (`backend.rs`).
 
+mod backend;
 mod core;
 mod error;
 mod history;

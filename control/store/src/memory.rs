@@ -3,16 +3,15 @@
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
-use futures::stream::BoxStream;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use crate::{
-    Error, Event, KeyValue, Options, Range, Revision, Store, Write,
+    Error, Options, Revision, Write,
+    backend::Backend,
     core::{Core, State},
     log::{Batch, Log, Read, whole_transactions},
     recent::Recent,
     record::{Position, Record},
-    watch,
     writer::Writer,
 };
 
@@ -47,18 +46,11 @@ impl Default for Memory {
     }
 }
 
-#[async_trait::async_trait]
-impl Store for Memory {
-    fn revision(&self) -> Revision {
-        self.core.revision()
-    }
+impl Backend for Memory {
+    type Log = MemoryLog;
 
-    async fn get(&self, key: &[u8]) -> Result<Option<KeyValue>, Error> {
-        Ok(self.core.current(key))
-    }
-
-    async fn range(&self, start: &[u8], end: &[u8], limit: usize, at: Option<Revision>) -> Result<Range, Error> {
-        self.core.range(start, end, limit, at).await
+    fn core(&self) -> &Arc<Core<MemoryLog>> {
+        &self.core
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<Revision, Error> {
@@ -67,22 +59,13 @@ impl Store for Memory {
         answer.unwrap_or_else(|| Err(Error::Backend("a transaction was not answered".into())))
     }
 
-    async fn watch(
-        &self,
-        start: &[u8],
-        end: &[u8],
-        after: Revision,
-    ) -> Result<BoxStream<'static, Result<Event, Error>>, Error> {
-        watch::watch(&self.core, start, end, after)
-    }
-
     async fn compact(&self, before: Revision) -> Result<(), Error> {
         self.writer.lock().compact(before)
     }
 }
 
 #[derive(Debug, Default)]
-struct MemoryLog(RwLock<BTreeMap<Position, Record>>);
+pub(crate) struct MemoryLog(RwLock<BTreeMap<Position, Record>>);
 
 impl Log for MemoryLog {
     const BLOCKS: bool = false;

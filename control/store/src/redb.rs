@@ -9,15 +9,14 @@ mod thread;
 
 use std::{path::Path, sync::Arc, thread::JoinHandle};
 
-use futures::stream::BoxStream;
 use tokio::sync::oneshot;
 
 use self::{log::RedbLog, open::Opened};
 use crate::{
-    Error, Event, KeyValue, OpenError, Options, Range, Revision, Store, Write,
+    Error, OpenError, Options, Revision, Write,
+    backend::Backend,
     core::Core,
     queue::{Compaction, Queue, Transaction},
-    watch,
     writer::Writer,
 };
 
@@ -59,33 +58,17 @@ impl Drop for Redb {
     }
 }
 
-#[async_trait::async_trait]
-impl Store for Redb {
-    fn revision(&self) -> Revision {
-        self.core.revision()
-    }
+impl Backend for Redb {
+    type Log = RedbLog;
 
-    async fn get(&self, key: &[u8]) -> Result<Option<KeyValue>, Error> {
-        Ok(self.core.current(key))
-    }
-
-    async fn range(&self, start: &[u8], end: &[u8], limit: usize, at: Option<Revision>) -> Result<Range, Error> {
-        self.core.range(start, end, limit, at).await
+    fn core(&self) -> &Arc<Core<RedbLog>> {
+        &self.core
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<Revision, Error> {
         let (answer, answered) = oneshot::channel();
         self.queue.transaction(Transaction { writes, answer })?;
         answered.await.unwrap_or_else(|_| Err(Error::closed()))
-    }
-
-    async fn watch(
-        &self,
-        start: &[u8],
-        end: &[u8],
-        after: Revision,
-    ) -> Result<BoxStream<'static, Result<Event, Error>>, Error> {
-        watch::watch(&self.core, start, end, after)
     }
 
     async fn compact(&self, before: Revision) -> Result<(), Error> {

@@ -5,6 +5,7 @@
 //! reading at [`mismatch`].
 
 mod fit;
+pub mod node_selector;
 mod read;
 
 /// The annotations by which scheduler, controllers and provisioners talk about claims and volumes

@@ -19,7 +19,7 @@ type LogTable = ReadOnlyTable<Position, &'static [u8]>;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct RedbLog(Database);
+pub(crate) struct RedbLog(Database);
 
 impl RedbLog {
     pub(super) fn new(database: Database) -> Self {

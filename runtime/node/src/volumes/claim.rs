@@ -1,11 +1,7 @@
 //! Claims: from a PersistentVolumeClaim to the folder of this machine that its volume is.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::api::core::v1::{
-    NodeSelectorRequirement, NodeSelectorTerm, PersistentVolume, PersistentVolumeClaim,
-    PersistentVolumeClaimVolumeSource,
-};
+use carob_volumes::node_selector::{NodeView, any_term};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimVolumeSource};
 
 use super::error::VolumeError;
 use super::{Place, host_path};
@@ -23,16 +19,12 @@ pub(super) fn volume_name<'a>(
     volume.filter(|_| bound).ok_or_else(|| VolumeError::NotBound { namespace: namespace.to_owned(), name })
 }
 
-/// The folder that a volume is, on the node with these labels. It blocks.
-pub(super) fn place(
-    name: &str,
-    volume: Option<&PersistentVolume>,
-    labels: &BTreeMap<String, String>,
-) -> Result<Place, VolumeError> {
+/// The folder that a volume is, on this node. It blocks.
+pub(super) fn place(name: &str, volume: Option<&PersistentVolume>, node: NodeView<'_>) -> Result<Place, VolumeError> {
     let not_found = || VolumeError::NotFound { kind: "persistentvolume", name: name.to_owned() };
     let spec = volume.and_then(|volume| volume.spec.as_ref()).ok_or_else(not_found)?;
     let required = spec.node_affinity.as_ref().and_then(|affinity| affinity.required.as_ref());
-    if required.is_some_and(|required| !required.node_selector_terms.iter().any(|term| fits(term, labels))) {
+    if required.is_some_and(|required| !any_term(required, node)) {
         return Err(VolumeError::Elsewhere { volume: name.to_owned() });
     }
     if let Some(host) = &spec.host_path {
@@ -44,39 +36,15 @@ pub(super) fn place(
     }
 }
 
-/// A term without conditions fits no node, as in Kubernetes.
-fn fits(term: &NodeSelectorTerm, labels: &BTreeMap<String, String>) -> bool {
-    let (expressions, fields) = (term.match_expressions.iter().flatten(), term.match_fields.iter().flatten());
-    let by_name = |field: &NodeSelectorRequirement| field.key == "metadata.name" && holds(field, labels.get(HOSTNAME));
-    let mut conditions = expressions.map(|one| holds(one, labels.get(&one.key))).chain(fields.map(by_name)).peekable();
-    conditions.peek().is_some() && conditions.all(|holds| holds)
-}
-
-/// A node is called what this label says.
-const HOSTNAME: &str = "kubernetes.io/hostname";
-
-fn holds(condition: &NodeSelectorRequirement, value: Option<&String>) -> bool {
-    let listed = || value.is_some_and(|value| condition.values.iter().flatten().any(|one| one == value));
-    let compared = || {
-        let (own, other) = (value?.parse::<i64>().ok()?, condition.values.as_ref()?.first()?.parse().ok()?);
-        Some(own.cmp(&other))
-    };
-    match condition.operator.as_str() {
-        "In" => listed(),
-        "NotIn" => !listed(),
-        "Exists" => value.is_some(),
-        "DoesNotExist" => value.is_none(),
-        "Gt" => compared().is_some_and(|order| order.is_gt()),
-        "Lt" => compared().is_some_and(|order| order.is_lt()),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::{Value, json};
 
     use super::*;
+
+    const HOSTNAME: &str = "kubernetes.io/hostname";
 
     #[test]
     fn a_claim_leads_to_its_volume_once_it_is_bound() {
@@ -101,6 +69,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().canonicalize().unwrap();
         let labels = BTreeMap::from([(HOSTNAME.to_owned(), "n1".to_owned()), ("rank".to_owned(), "5".to_owned())]);
+        let node = NodeView { name: "n1", labels: &labels };
         let term = |key: &str, operator: &str, values: Value| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
         let elsewhere =
             Err("storage node affinity check failed for volume \"v\" : no matching NodeSelectorTerms".to_owned());
@@ -120,7 +89,7 @@ mod tests {
         ] {
             let volume = serde_json::from_value(json!({"spec": {
                 "local": {"path": path}, "nodeAffinity": {"required": {"nodeSelectorTerms": terms}}}}));
-            let found = place("v", Some(&volume.unwrap()), &labels).map_err(|error| error.to_string());
+            let found = place("v", Some(&volume.unwrap()), node).map_err(|error| error.to_string());
             assert_eq!(found, expected, "{terms}");
         }
     }

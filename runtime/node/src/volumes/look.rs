@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use carob_volumes::node_selector::NodeView;
 use futures::future::{BoxFuture, select_all};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
@@ -217,8 +218,12 @@ impl PodVolumes {
         let claim = look.see(objects.claim(namespace, &source.claim_name)).await?;
         let name = claim::volume_name(source, namespace, claim.as_deref())?.to_owned();
         let volume = look.see(objects.volume(&name)).await?;
-        let labels = self.context.labels.clone();
-        let place = blocking(move || claim::place(&name, volume.as_deref(), &labels)).await?;
+        let context = self.context.clone();
+        let place = blocking(move || {
+            let node = NodeView { name: &context.node_name, labels: &context.labels };
+            claim::place(&name, volume.as_deref(), node)
+        });
+        let place = place.await?;
         Ok(Volume { read_only: source.read_only == Some(true), ..Volume::at(place) })
     }
 
