@@ -1,3 +1,11 @@
+//! Who asks, and who may do what.
+
+mod decide;
+mod joining;
+mod node;
+
+pub(crate) use decide::{BOOTSTRAPPERS, decide, node_name};
+
 use std::collections::BTreeMap;
 
 /// Who asks.
@@ -75,4 +83,12 @@ impl Authorizer for AllowAuthenticated {
     fn authorize(&self, _attributes: &Attributes<'_>) -> Decision {
         Decision::Allow
     }
+}
+
+/// What everybody may do who is somebody: see what is served, and ask who they are.
+fn is_open_to_all(attributes: &Attributes<'_>) -> bool {
+    let reads = attributes.resource.is_empty() && matches!(attributes.verb, "get" | "head");
+    let documents = ["/api", "/openapi", "/.well-known", "/openid"];
+    reads && (attributes.path == "/" || documents.iter().any(|start| attributes.path.starts_with(start)))
+        || attributes.resource == "selfsubjectreviews" && attributes.verb == "create"
 }

@@ -96,6 +96,7 @@ pub(crate) fn subresource_name(subresource: &Subresource) -> &'static str {
         Subresource::PortForward => "portforward",
         Subresource::Token => "token",
         Subresource::Resize => "resize",
+        Subresource::Approval => "approval",
     }
 }
 

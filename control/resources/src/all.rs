@@ -1,4 +1,5 @@
 use crate::Resource;
+use crate::certificates::CERTIFICATE_SIGNING_REQUESTS;
 use crate::configmaps::CONFIG_MAPS;
 use crate::deployments::DEPLOYMENTS;
 use crate::endpoints::ENDPOINTS;
@@ -34,6 +35,7 @@ static ALL: &[Resource] = &[
     REPLICA_SETS,
     SELF_SUBJECT_REVIEWS,
     TOKEN_REVIEWS,
+    CERTIFICATE_SIGNING_REQUESTS,
     LEASES,
     ENDPOINT_SLICES,
     EVENTS,

@@ -43,6 +43,8 @@ pub enum Subresource {
     PortForward,
     /// `/token` of a ServiceAccount.
     Token,
+    /// `/approval` of a CertificateSigningRequest: writes touch only the conditions of its status.
+    Approval,
     /// `/resize` of a Pod: writes touch only the resources of its containers.
     Resize,
 }

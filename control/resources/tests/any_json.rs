@@ -207,6 +207,9 @@ fn sound(kind: &str) -> Value {
                 { "matchExpressions": [{ "key": "a", "operator": "Exists" }] }
             ] } },
         } }),
+        "CertificateSigningRequest" => json!({ "spec": {
+            "request": "YQ==", "signerName": "example.com/s", "usages": ["client auth"],
+        } }),
         "StorageClass" => json!({ "provisioner": "example.com/p" }),
         "NetworkPolicy" => json!({ "spec": { "podSelector": {}, "egress": [{
             "ports": [{ "port": 1, "endPort": 2 }], "to": [{ "ipBlock": { "cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"] } }],

@@ -118,9 +118,11 @@ fn verbs(resource: &Resource) -> Vec<&'static str> {
 
 fn subresource_verbs(subresource: &Subresource) -> &'static [&'static str] {
     match subresource {
-        Subresource::Status | Subresource::EphemeralContainers | Subresource::Resize | Subresource::Scale { .. } => {
-            &["get", "patch", "update"]
-        }
+        Subresource::Status
+        | Subresource::EphemeralContainers
+        | Subresource::Resize
+        | Subresource::Approval
+        | Subresource::Scale { .. } => &["get", "patch", "update"],
         Subresource::Finalize => &["update"],
         Subresource::Binding | Subresource::Eviction | Subresource::Token => &["create"],
         Subresource::Log | Subresource::Proxy => &["get"],
@@ -143,6 +145,7 @@ fn subresource_kind(resource: &Resource, subresource: &Subresource) -> (&'static
         | Subresource::Finalize
         | Subresource::EphemeralContainers
         | Subresource::Resize
+        | Subresource::Approval
         | Subresource::Log => (resource.group, resource.version, resource.kind),
     }
 }

@@ -8,7 +8,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::in_flight;
 use crate::{
-    ApiServer, Attributes, Decision, Identity, discovery, health,
+    ApiServer, Attributes, Decision, Identity, access, discovery, health,
     metrics::{self, Kind},
     openapi, random,
     registry::subresource_name,
@@ -148,7 +148,7 @@ fn authorize(
         resource: &address.resource,
         subresource: &address.subresource,
         namespace: &address.namespace,
-        name: &address.name,
+        name: named(address, verb, query),
         path,
     };
     check(api, &attributes)?;
@@ -159,8 +159,16 @@ fn authorize(
     Ok(())
 }
 
+/// The one object that a request is about: named in its path, or the only one that a list or watch selects.
+fn named<'a>(address: &'a Address, verb: &str, query: &'a Query) -> &'a str {
+    let selects = matches!(verb, "list" | "watch") && address.name.is_empty();
+    let fields = query.get("fieldSelector").filter(|_| selects).unwrap_or_default();
+    let mut names = fields.split(',').filter_map(|term| term.strip_prefix("metadata.name="));
+    names.next().map_or(&address.name, |name| name.trim_start_matches('='))
+}
+
 fn check(api: &ApiServer, attributes: &Attributes<'_>) -> Result<(), Status> {
-    match api.config().authorizer.authorize(attributes) {
+    match access::decide(api, attributes) {
         Decision::Allow => Ok(()),
         Decision::Deny(why) => Err(denied(attributes, &why)),
     }

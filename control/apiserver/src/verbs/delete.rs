@@ -14,7 +14,7 @@ use super::{
     respond,
     write::{self, Prepared},
 };
-use crate::{allocate, cache::Entry, codec, status::Status};
+use crate::{admit, allocate, cache::Entry, codec, status::Status};
 
 /// Kinds whose deletion answers with the object instead of a Status.
 const ANSWERED_BY_OBJECT: &[&str] = &["Pod", "Service", "ServiceAccount", "PodTemplate"];
@@ -59,6 +59,7 @@ pub(super) async fn remove(call: &Call, options: &DeleteOptions) -> Result<Outco
         let entry = call.existing()?;
         let old = entry.object();
         check(call, options, &old)?;
+        admit::delete(call, &old)?;
         let done = match plan(resource, &old, options, Timestamp::now()) {
             Plan::Nothing => Some(Outcome::Pending(entry.bytes.clone())),
             Plan::Remove => go(call, &entry, &old, options.dry_run).await?,

@@ -38,7 +38,8 @@ use crate::{
     request::{Address, Form, Query},
     status::Status,
 };
-use modify::Part;
+pub(crate) use initial::seconds;
+pub(crate) use modify::Part;
 
 /// One request about objects, parsed and authorized.
 pub(crate) struct Call {
@@ -62,11 +63,13 @@ pub(crate) async fn answer(call: Call, body: Body, upgrade: Option<OnUpgrade>) -
         (Subresource::Status, "get") => get::get(&call).await,
         (Subresource::Status, "update") => update::update(&call, Part::Status, body).await,
         (Subresource::Status, "patch") => patch::patch(&call, Part::Status, body).await,
-        (Subresource::EphemeralContainers | Subresource::Resize, "get") => get::get(&call).await,
-        (Subresource::EphemeralContainers | Subresource::Resize, "update") => {
+        (Subresource::EphemeralContainers | Subresource::Resize | Subresource::Approval, "get") => {
+            get::get(&call).await
+        }
+        (Subresource::EphemeralContainers | Subresource::Resize | Subresource::Approval, "update") => {
             update::update(&call, Part::Of(*subresource), body).await
         }
-        (Subresource::EphemeralContainers | Subresource::Resize, "patch") => {
+        (Subresource::EphemeralContainers | Subresource::Resize | Subresource::Approval, "patch") => {
             patch::patch(&call, Part::Of(*subresource), body).await
         }
         (Subresource::Finalize, "update") => update::update(&call, Part::Finalizers, body).await,

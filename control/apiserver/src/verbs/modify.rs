@@ -44,9 +44,11 @@ pub(super) async fn modify(
         let old = entry.object();
         let Decoded { object, mut warnings } = edit(&old)?;
         meets(call, &object, &old)?;
-        let new = shape(call, part, object, &old)?;
+        let mut new = shape(call, part, object, &old)?;
+        if part != Part::Server {
+            admit::update(call, part, &mut new, &old)?;
+        }
         if part == Part::Main {
-            admit::update(call, &new, &old)?;
             let strategy = call.served.resource.strategy;
             warnings.extend(strategy.wishes_differ(&new, &old).then(|| strategy.warnings(&new)).into_iter().flatten());
         }

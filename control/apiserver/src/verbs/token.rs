@@ -14,6 +14,7 @@ use super::{
     respond,
 };
 use crate::{
+    admit,
     status::{Status, json_response},
     tokens::{Bound, Claims, Holder},
 };
@@ -28,6 +29,7 @@ pub(super) async fn create(call: &Call, body: Body) -> Result<Response, Status> 
     let ty =
         Schemas::builtin().of(group, version, kind).ok_or_else(|| Status::internal("no schema of TokenRequest"))?;
     let Decoded { object: request, warnings } = body::decode_as(call, body, ty, TOKEN_REQUEST).await?;
+    admit::node::token(call, &request)?;
     let wish = Wish::read(call, &request)?;
     let account = call.existing()?.object();
     let mut holder =

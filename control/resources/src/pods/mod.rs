@@ -6,6 +6,7 @@ mod ephemeral;
 mod print;
 mod resize;
 mod update;
+mod uses;
 
 use crate::cause::Causes;
 use crate::json::{at, fill, flag, int, is_empty, list, section, set, text};
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub use account::AccountPolicy;
+pub use uses::node_uses;
 
 pub(crate) const PODS: Resource = Resource {
     group: "",
