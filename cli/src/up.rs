@@ -112,7 +112,7 @@ async fn start(options: &UpOptions, data: &DataDir, parts: &mut Parts) -> anyhow
     let informers = Arc::new(Informers::new(client(Identity::user("system:kube-controller-manager"))));
     let (scheduler, shared) = (client(Identity::user("system:kube-scheduler")), informers.clone());
     parts.start("scheduler", |stop| async move { carob_scheduler::run(scheduler, &shared, stop).await });
-    let (doors, config) = (api.clone(), carob_controllers::Config { ca_pem: authority.to_owned() });
+    let (doors, config) = (api.clone(), carob_controllers::Config::new(pki.authority.clone()));
     let client_of = move |user: &str| Client::new(doors.client(Identity::user(user)), "default");
     parts.start("controllers", |stop| async move {
         carob_controllers::run(client_of, &informers, config, stop).await;

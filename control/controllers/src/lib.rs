@@ -11,9 +11,11 @@
 //! | `endpoints` | EndpointSlices and Endpoints say where the Pods of a Service answer |
 //! | `garbage` | nothing outlives its owners, unless it is told to |
 //! | `namespace` | a deleted namespace goes after everything that is in it |
+//! | `certificates` | nodes get the certificates they ask for, and requests are forgotten |
+//! | `tokens` | bootstrap tokens go when they are over |
 //! | `accounts` | every namespace has its ServiceAccount and the cluster's CA |
 //! | `volumes` | claims get their volumes, and volumes outlive them only if they are meant to |
-//! | `nodes` | silent nodes are marked, and Pods that nobody else will remove are removed |
+//! | `nodes` | nodes have ranges of addresses, silent ones are marked, and Pods that nobody else will remove are removed |
 //!
 //! This crate knows `kube::Client` and Kubernetes types. It never knows the store, HTTP, or how a Pod is run.
 //!
@@ -22,6 +24,7 @@
 
 mod accounts;
 mod batch;
+mod certificates;
 mod claim;
 mod context;
 mod deployment;
@@ -32,9 +35,14 @@ mod namespace;
 mod nodes;
 mod pods;
 mod replicas;
+mod tokens;
 mod volumes;
 mod write;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use carob_pki::Authority;
 use carob_reconcile::Informers;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::ReplicationController;
@@ -42,13 +50,34 @@ use kube::Client;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::nodes::{PodNetwork, PodNetworkError};
+
 use crate::context::Context;
 
 /// What the controllers need to know about the cluster.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
-    /// The cluster's CA certificates as PEM, published to every namespace as the ConfigMap `kube-root-ca.crt`.
-    pub ca_pem: String,
+    /// The cluster's authority. It signs certificates; its own is published to every namespace as the ConfigMap
+    /// `kube-root-ca.crt`.
+    pub authority: Arc<Authority>,
+    /// How long a certificate is good that is signed on request; one may ask for less.
+    pub signing_duration: Duration,
+    /// The network of all Pods, and how nodes share it.
+    pub pod_network: PodNetwork,
+    /// How long nothing may be heard of a node before it counts as lost.
+    pub node_monitor_grace_period: Duration,
+}
+
+impl Config {
+    /// With the defaults: certificates for a year, `10.244.0.0/16` in parts of `/18`, 40 seconds of silence.
+    pub fn new(authority: Arc<Authority>) -> Self {
+        Self {
+            authority,
+            signing_duration: Duration::from_secs(365 * 24 * 60 * 60),
+            pod_network: PodNetwork::default(),
+            node_monitor_grace_period: nodes::SILENCE,
+        }
+    }
 }
 
 /// Runs all controllers until `shutdown`. They read through the shared informers; each writes through a client of
@@ -61,10 +90,12 @@ pub async fn run(
     shutdown: CancellationToken,
 ) {
     let mut context = Context { informers, client_for: &client_for, tasks: JoinSet::new() };
-    accounts::start(&mut context, config.ca_pem);
+    accounts::start(&mut context, config.authority.certificate().to_owned());
+    certificates::start(&mut context, config.authority.clone(), config.signing_duration);
+    tokens::start(&mut context);
     namespace::start(&mut context);
     garbage::start(&mut context);
-    nodes::start(&mut context);
+    nodes::start(&mut context, &config);
     volumes::start(&mut context);
     deployment::start(&mut context);
     endpoints::start(&mut context);

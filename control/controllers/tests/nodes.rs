@@ -50,13 +50,13 @@ async fn a_silent_node_is_marked_until_it_speaks(faults: Faults) {
     let cluster = Cluster::with(faults).await;
     register(&cluster, "silent").await;
     place(&cluster, "stays", "silent").await;
-    let unreachable = ["node.kubernetes.io/unreachable:NoSchedule"];
+    let unreachable = ["node.kubernetes.io/unreachable:NoSchedule", "node.kubernetes.io/unreachable:NoExecute"];
     eventually("the silent node is marked", || async { taints(&cluster, "silent").await == unreachable }).await;
     assert_eq!(is_ready(&cluster, "silent").await, "Unknown");
     sleep(LONG).await;
     assert_eq!(taints(&cluster, "n1").await, [""; 0], "a node that renews its lease is left alone");
     assert_eq!(is_ready(&cluster, "n1").await, "True");
-    assert!(is_left(&cluster, "stays").await, "nobody evicts from a node that may only be cut off");
+    assert!(is_left(&cluster, "stays").await, "a Pod stays for the 300 seconds that it tolerates");
 
     eventually("the mark is taken off", || async {
         cluster.renew_lease("silent").await;

@@ -16,7 +16,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const AUTHORITY_LIFE: Duration = DAY.saturating_mul(10 * 365);
 
 /// Certificates are valid from a little before they are made, for peers whose clocks are behind.
-const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// What a certificate may be used for (RFC 5280, sections 4.2.1.3 and 4.2.1.12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

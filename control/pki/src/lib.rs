@@ -17,13 +17,13 @@ mod pair;
 mod request;
 mod token_key;
 
-pub use authority::{Authority, Names, Usage};
+pub use authority::{Authority, CLOCK_SKEW, Names, Usage};
 pub use ca_hash::{CaHash, CaHashError};
 pub use cluster::ClusterPki;
 pub use files::write_private;
 pub use kubeconfig::kubeconfig;
 pub use node::{NODE_USER_PREFIX, NODES_GROUP, NodeIdentity, node_user};
-pub use pair::{KeyPair, Validity};
+pub use pair::{KeyPair, Validity, groups, pem};
 pub use request::{CertificateRequest, RequestError, Requested};
 pub use token_key::{PublicKey, TokenKey};
 

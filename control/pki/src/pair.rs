@@ -2,9 +2,12 @@ use std::fmt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::{Error, files};
+use crate::request::names_of;
+use crate::{Error, Names, files};
 
 const KEY_BEGINS: &str = "-----BEGIN PRIVATE KEY-----";
 
@@ -42,6 +45,22 @@ impl KeyPair {
         Ok(Some(pair))
     }
 
+    /// Whom the certificate is about: its subject's common name.
+    pub fn user(&self) -> Result<String, Error> {
+        let der = der_of(&self.certificate)?;
+        let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| Error::NoCertificate)?;
+        let name = certificate.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+        Ok(name.unwrap_or_default().to_owned())
+    }
+
+    /// The names and addresses that the certificate vouches for.
+    pub fn names(&self) -> Result<Names, Error> {
+        let der = der_of(&self.certificate)?;
+        let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| Error::NoCertificate)?;
+        let alternatives = certificate.subject_alternative_name().map_err(|_| Error::NoCertificate)?;
+        Ok(alternatives.map(|names| names_of(&names.value.general_names).0).unwrap_or_default())
+    }
+
     /// From when until when the certificate is good.
     pub fn validity(&self) -> Result<Validity, Error> {
         let der = der_of(&self.certificate)?;
@@ -58,6 +77,21 @@ impl fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyPair").field("certificate", &self.certificate).finish_non_exhaustive()
     }
+}
+
+/// The groups of whoever a certificate (in DER) is about: its subject's organizations.
+pub fn groups(certificate: &[u8]) -> Vec<String> {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };
+    let organizations = certificate.subject().iter_organization();
+    organizations.filter_map(|name| name.as_str().ok()).map(str::to_owned).collect()
+}
+
+/// A certificate in DER as PEM.
+pub fn pem(certificate: &[u8]) -> String {
+    let body = STANDARD.encode(certificate);
+    let lines = body.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line));
+    let lines: Vec<_> = lines.collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
 /// The first certificate of a PEM text.
@@ -81,6 +115,9 @@ mod tests {
         let pair = authority.client("someone", "people", now, Duration::from_secs(60)).unwrap();
         pair.save(&path).unwrap();
         assert_eq!(KeyPair::load(&path).unwrap().unwrap(), pair);
+        let der = der_of(&pair.certificate).unwrap();
+        assert_eq!((der_of(&pem(&der)).unwrap(), groups(&der)), (der, vec!["people".to_owned()]));
+        assert_eq!((pair.user().unwrap().as_str(), pair.names().unwrap()), ("someone", Names::default()));
         let validity = pair.validity().unwrap();
         assert!(validity.not_before < now && now < validity.not_after);
         for damaged in ["", &pair.certificate, &pair.key] {

@@ -73,7 +73,11 @@ impl CertificateRequest {
             return Err(RequestError::Repeated);
         }
         let text = |name: &x509_parser::x509::AttributeTypeAndValue<'_>| name.as_str().unwrap_or_default().to_owned();
-        let (names, other_names) = names_of(&request);
+        let alternatives = request.requested_extensions().into_iter().flatten().find_map(|extension| match extension {
+            ParsedExtension::SubjectAlternativeName(names) => Some(names.general_names.as_slice()),
+            _ => None,
+        });
+        let (names, other_names) = names_of(alternatives.unwrap_or_default());
         Ok(Self {
             common_name: subject.iter_common_name().next().map(text).unwrap_or_default(),
             organizations: subject.iter_organization().map(text).collect(),
@@ -92,20 +96,18 @@ impl CertificateRequest {
     }
 }
 
-fn names_of(request: &X509CertificationRequest<'_>) -> (Names, bool) {
+/// Names and addresses, and whether there is something else.
+pub(crate) fn names_of(alternatives: &[GeneralName<'_>]) -> (Names, bool) {
     let (mut names, mut others) = (Names::default(), false);
-    for extension in request.requested_extensions().into_iter().flatten() {
-        let ParsedExtension::SubjectAlternativeName(alternatives) = extension else { continue };
-        for name in &alternatives.general_names {
-            match name {
-                GeneralName::DNSName(dns) => names.dns.push((*dns).to_owned()),
-                GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
-                    (Ok(v4), _) => names.ips.push(v4.into()),
-                    (_, Ok(v6)) => names.ips.push(v6.into()),
-                    _ => others = true,
-                },
+    for name in alternatives {
+        match name {
+            GeneralName::DNSName(dns) => names.dns.push((*dns).to_owned()),
+            GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
+                (Ok(v4), _) => names.ips.push(v4.into()),
+                (_, Ok(v6)) => names.ips.push(v6.into()),
                 _ => others = true,
-            }
+            },
+            _ => others = true,
         }
     }
     (names, others)

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 /// A range of IPv4 addresses, such as `10.244.0.0/18`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cidr {
+pub(crate) struct Cidr {
     first: u32,
     prefix: u8,
 }
@@ -18,7 +18,7 @@ pub struct Cidr {
 /// What is wrong with a range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a range of IPv4 addresses such as 10.244.0.0/18, with a prefix from 1 to 30")]
-pub struct CidrError(String);
+pub(crate) struct CidrError(String);
 
 impl FromStr for Cidr {
     type Err = CidrError;
@@ -42,9 +42,6 @@ impl fmt::Display for Cidr {
 }
 
 impl Cidr {
-    /// `10.244.0.0/18`: four nodes of this size fit into the /16 that Kubernetes' networks use by custom.
-    pub const DEFAULT: Cidr = Cidr { first: Ipv4Addr::new(10, 244, 0, 0).to_bits(), prefix: 18 };
-
     /// Addresses that a Pod can have: all but the network's own, the first (a gateway's, by custom) and the last.
     pub(crate) fn size(&self) -> u32 {
         (1 << (32 - self.prefix)) - 3
@@ -60,61 +57,65 @@ impl Cidr {
 }
 
 /// The addresses of one node's Pods. An address is given to one Pod at a time, and comes round again as late as possible.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct PodIps {
-    cidr: Cidr,
     inner: Arc<Mutex<Inner>>,
 }
 
 #[derive(Default)]
 struct Inner {
-    used: BTreeSet<u32>,
+    /// None until the cluster has given the node one.
+    range: Option<Cidr>,
+    used: BTreeSet<Ipv4Addr>,
     next: u32,
 }
 
 impl PodIps {
-    pub(crate) fn new(cidr: Cidr) -> PodIps {
-        PodIps { cidr, inner: Arc::default() }
+    /// New Pods get their addresses from this range from now on; those that have one keep it.
+    pub(crate) fn draw_from(&self, range: Cidr) {
+        self.inner.lock().range = Some(range);
     }
 
     /// An address that nobody has, or `None` if there is none left.
     pub(crate) fn assign(&self) -> Option<PodIp> {
         let mut inner = self.inner.lock();
-        let size = self.cidr.size();
-        let free = (0..size).map(|n| (inner.next + n) % size).find(|n| !inner.used.contains(n))?;
-        inner.used.insert(free);
+        let range = inner.range?;
+        let size = range.size();
+        let free = (0..size).map(|n| (inner.next + n) % size).find(|n| !inner.used.contains(&range.address(*n)))?;
+        inner.used.insert(range.address(free));
         inner.next = (free + 1) % size;
-        Some(PodIp { ips: self.clone(), number: free })
+        Some(PodIp { ips: self.clone(), address: range.address(free) })
     }
 
     /// The very address, if it is of this range and nobody has it.
     pub(crate) fn claim(&self, address: Ipv4Addr) -> Option<PodIp> {
-        let number = self.cidr.number(address)?;
         let mut inner = self.inner.lock();
-        if !inner.used.insert(number) {
+        let range = inner.range?;
+        let number = range.number(address)?;
+        if !inner.used.insert(address) {
             return None;
         }
-        inner.next = inner.next.max(number + 1) % self.cidr.size();
+        inner.next = inner.next.max(number + 1) % range.size();
         drop(inner);
-        Some(PodIp { ips: self.clone(), number })
+        Some(PodIp { ips: self.clone(), address })
     }
 }
 
 /// A Pod's address; dropping it gives it back.
 pub(crate) struct PodIp {
     ips: PodIps,
-    number: u32,
+    address: Ipv4Addr,
 }
 
 impl PodIp {
     pub(crate) fn address(&self) -> Ipv4Addr {
-        self.ips.cidr.address(self.number)
+        self.address
     }
 }
 
 impl Drop for PodIp {
     fn drop(&mut self) {
-        self.ips.inner.lock().used.remove(&self.number);
+        self.ips.inner.lock().used.remove(&self.address);
     }
 }
 
@@ -132,7 +133,9 @@ mod tests {
 
     #[test]
     fn an_address_is_not_given_twice_while_in_use_and_comes_round_last() {
-        let ips = PodIps::new("10.0.0.0/29".parse().unwrap());
+        let ips = PodIps::default();
+        assert!(ips.assign().is_none(), "it has no range yet");
+        ips.draw_from("10.0.0.0/29".parse().unwrap());
         let mut held: Vec<_> = std::iter::from_fn(|| ips.assign()).collect();
         let addresses: Vec<_> = held.iter().map(|ip| ip.address().to_string()).collect();
         assert_eq!(addresses, ["10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"]);
@@ -145,7 +148,9 @@ mod tests {
 
     #[test]
     fn a_claimed_address_is_taken() {
-        let ips = PodIps::new("10.0.0.0/29".parse().unwrap());
+        let ips = PodIps::default();
+        assert!(ips.assign().is_none(), "it has no range yet");
+        ips.draw_from("10.0.0.0/29".parse().unwrap());
         let held = ips.claim("10.0.0.4".parse().unwrap()).unwrap();
         assert!(ips.claim("10.0.0.4".parse().unwrap()).is_none());
         assert!(ips.claim("10.0.0.7".parse().unwrap()).is_none());

@@ -25,6 +25,7 @@ mod clock;
 mod console;
 mod errors;
 mod eviction;
+mod identity;
 pub mod images;
 mod ip;
 mod keyvalue;
@@ -40,8 +41,9 @@ mod stats;
 mod tools;
 mod volumes;
 
+pub use api::serve_kubelet;
 pub use eviction::{Thresholds, ThresholdsError};
-pub use ip::{Cidr, CidrError};
+pub use identity::{Credentials, IdentityError, Invitation};
 pub use machine::machine_memory;
 pub use node::{Node, NodeConfig};
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use carob_engine::Engine;
 use carob_net::Networks;
+use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::Client;
 use parking_lot::Mutex;
@@ -42,8 +43,6 @@ pub struct NodeConfig {
     pub images: ImageStore,
     /// The node's own address, reported as `InternalIP` and as its Pods' `hostIP`.
     pub address: IpAddr,
-    /// The addresses of its Pods.
-    pub pod_cidr: Cidr,
     /// Most Pods that the node takes. An HTTP Pod that idles holds no instance and costs its metadata, so that this is
     /// far above a kubelet's 110.
     pub max_pods: u32,
@@ -57,10 +56,14 @@ pub struct NodeConfig {
     pub kubelet_port: u16,
     /// Labels beside those that every node has.
     pub labels: BTreeMap<String, String>,
+    /// Taints of the node when it registers for the first time. Later ones are the cluster's.
+    pub taints: Vec<Taint>,
+    /// For how long a heartbeat is good; a quarter of it is between two.
+    pub lease_duration: Duration,
 }
 
 impl NodeConfig {
-    /// A configuration with the defaults: 10,000 Pods in `10.244.0.0/18`, which holds 16,381 addresses.
+    /// A configuration with the defaults: 10,000 Pods, or as many as the node gets addresses for.
     pub fn new(
         name: impl Into<String>,
         data_dir: impl Into<PathBuf>,
@@ -72,13 +75,14 @@ impl NodeConfig {
             data_dir: data_dir.into(),
             images,
             address,
-            pod_cidr: Cidr::DEFAULT,
             max_pods: 10_000,
             eviction_hard: Thresholds::default(),
             eviction_pressure_transition: Duration::from_secs(300),
             kubelet_version: concat!("v1.37.0+carob-", env!("CARGO_PKG_VERSION")).to_owned(),
             kubelet_port: 0,
             labels: BTreeMap::new(),
+            taints: Vec::new(),
+            lease_duration: Duration::from_secs(40),
         }
     }
 }
@@ -127,7 +131,7 @@ impl Node {
             images: config.images.clone(),
             image_news,
             networks,
-            ips: PodIps::new(config.pod_cidr),
+            ips: PodIps::default(),
             recorder,
             links,
             clock,
@@ -153,12 +157,13 @@ impl Node {
         let images = self.context.images.clone();
         let facts = facts(&self.config, &self.machine, &self.context.allocatable);
         let (evictor, pressure) = (self.evictor(), self.pressure.subscribe());
+        let (range, ranges) = watch::channel(None);
         provide_tools(images.clone()).await;
         self.sweep().await;
         let parts = async {
             tokio::join!(
-                pods::run(self.context.clone()),
-                keep_node(self.context.client.clone(), facts, pressure, images.clone()),
+                self.run_pods(ranges),
+                keep_node(self.context.client.clone(), facts, pressure, images.clone(), range),
                 evictor.run(),
                 stats::keep(
                     self.samples.clone(),
@@ -166,7 +171,7 @@ impl Node {
                     self.config.data_dir.clone(),
                     self.context.clock
                 ),
-                keep_lease(self.context.client.clone(), self.config.name.clone()),
+                keep_lease(self.context.client.clone(), self.config.name.clone(), self.config.lease_duration),
                 images::news::tell(images.clone(), self.image_news.clone()),
                 self.context.buckets.follow_namespaces(self.context.client.clone()),
                 local_path::run(
@@ -207,6 +212,20 @@ impl Node {
             started: self.context.clock.now(),
             sessions: self.sessions.clone(),
         })
+    }
+
+    /// No Pod runs before the cluster has said which addresses are this node's.
+    async fn run_pods(&self, mut ranges: watch::Receiver<Option<Cidr>>) {
+        let ips = &self.context.ips;
+        if let Ok(range) = ranges.wait_for(Option::is_some).await {
+            range.iter().for_each(|range| ips.draw_from(*range));
+        }
+        let follow = async {
+            while ranges.changed().await.is_ok() {
+                ranges.borrow_and_update().iter().for_each(|range| ips.draw_from(*range));
+            }
+        };
+        tokio::join!(pods::run(self.context.clone()), follow);
     }
 
     fn evictor(&self) -> Evictor {
@@ -253,7 +272,7 @@ fn facts(config: &NodeConfig, machine: &Machine, allocatable: &BTreeMap<String, 
         name: config.name,
         address: config.address,
         labels: config.labels,
-        pod_cidr: config.pod_cidr,
+        taints: config.taints,
         max_pods: config.max_pods,
         kubelet_version: config.kubelet_version,
         kubelet_port: config.kubelet_port,

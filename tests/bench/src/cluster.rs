@@ -43,7 +43,8 @@ impl Cluster {
         let (scheduler, shared, token) = (client("system:kube-scheduler"), informers.clone(), stop.clone());
         parts.spawn(async move { carob_scheduler::run(scheduler, &shared, token).await });
         let (clients, token) = (client.clone(), stop.clone());
-        let config = carob_controllers::Config { ca_pem: String::new() };
+        let authority = Arc::new(carob_pki::Authority::generate("bench", std::time::SystemTime::now())?);
+        let config = carob_controllers::Config::new(authority);
         parts.spawn(async move { carob_controllers::run(clients, &informers, config, token).await });
         let images = ImageStore::open(dir.join("images"))?;
         images.load(component, image)?;

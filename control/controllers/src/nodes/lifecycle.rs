@@ -1,11 +1,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use carob_reconcile::{Informer, Next, ObjectKey, Queue, Reconcile};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Node;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use parking_lot::Mutex;
@@ -14,16 +15,20 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::nodes::plan::plan;
+use crate::pods::{is_ready, node_name};
+use crate::write;
 
 const NAME: &str = "node-controller";
 const LEASES: &str = "kube-node-lease";
 const WORKERS: usize = 4;
 
-pub(crate) fn start(context: &mut Context<'_>) {
+pub(crate) fn start(context: &mut Context<'_>, grace: Duration) {
     let controller = Lifecycle {
         client: context.client(NAME),
         nodes: context.informers.of(),
         leases: context.informers.of(),
+        pods: context.informers.of(),
+        grace,
         heard: Mutex::default(),
     };
     let queue = Arc::new(Queue::new());
@@ -42,6 +47,9 @@ struct Lifecycle {
     client: Client,
     nodes: Informer<Node>,
     leases: Informer<Lease>,
+    pods: Informer<Pod>,
+    /// How long a node may be silent.
+    grace: Duration,
     /// When we saw each node's lease change, by our own clock: clocks of nodes may be wrong.
     heard: Mutex<HashMap<String, (Option<MicroTime>, Instant)>>,
 }
@@ -56,7 +64,8 @@ impl Reconcile for Lifecycle {
             self.heard.lock().remove(&name);
             return Ok(Next::Done);
         };
-        let plan = plan(&node, self.heard(&name).elapsed(), Timestamp::now());
+        let silent = self.heard(&name).elapsed();
+        let plan = plan(&node, silent, self.grace, self.some_node_is_well(), Timestamp::now());
         let api: Api<Node> = Api::all(self.client.clone());
         if let Some(conditions) = plan.conditions {
             let patch = json!({ "status": { "conditions": conditions } });
@@ -69,11 +78,38 @@ impl Reconcile for Lifecycle {
             // A conflict with our own conditions just now is a new run.
             self.nodes.observe(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?);
         }
+        if silent >= self.grace {
+            self.mark_pods(&name).await?;
+        }
         Ok(Next::After(plan.look_again))
     }
 }
 
 impl Lifecycle {
+    fn some_node_is_well(&self) -> bool {
+        self.nodes.all().iter().any(|node| {
+            let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+            let mut ready = conditions.filter(|condition| condition.type_ == "Ready");
+            ready.any(|condition| condition.status == "True") && self.heard(&node.name_any()).elapsed() < self.grace
+        })
+    }
+
+    /// Nobody knows whether the node's Pods still answer, so no Service sends anybody there.
+    async fn mark_pods(&self, node: &str) -> kube::Result<()> {
+        let ready = self.pods.all().into_iter().filter(|pod| node_name(pod) == Some(node) && is_ready(pod));
+        for pod in ready.collect::<Vec<_>>() {
+            let condition = json!({ "type": "Ready", "status": "False", "lastTransitionTime": Time(Timestamp::now()) });
+            let patch = json!({ "metadata": { "uid": pod.uid() }, "status": { "conditions": [condition] } });
+            let api: Api<Pod> = Api::namespaced(self.client.clone(), &pod.namespace().unwrap_or_default());
+            match api.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(patch)).await {
+                Ok(marked) => self.pods.observe(marked),
+                Err(error) if write::is_gone(&error) || write::is_conflict(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// When the node was heard of last: a renewed lease, or our first look.
     fn heard(&self, name: &str) -> Instant {
         let lease = self.leases.find(&ObjectKey::new(LEASES, name));

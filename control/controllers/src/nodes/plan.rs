@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-/// A node that was not heard of for so long is not ready.
+/// A node that was not heard of for so long is not ready, unless another time is configured.
 pub(crate) const SILENCE: Duration = Duration::from_secs(40);
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+const NO_SCHEDULE: &str = "NoSchedule";
+const NO_EXECUTE: &str = "NoExecute";
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 /// The conditions that only the node can know, with the taint of each when it is true.
 const PRESSURES: [(&str, &str); 3] = [
@@ -31,16 +33,18 @@ pub(crate) struct Plan {
 
 /// Plans one Node. `silent_for` is measured by our own clock since we saw its lease change, or since we began to
 /// look: so our own restart, or the node's, marks nobody.
-pub(crate) fn plan(node: &Node, silent_for: Duration, now: Timestamp) -> Plan {
+///
+/// `evicts`: whether Pods may be evicted. Not while no node at all is ready: then it is we who are cut off.
+pub(crate) fn plan(node: &Node, silent_for: Duration, grace: Duration, evicts: bool, now: Timestamp) -> Plan {
     let present = node.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
-    let is_silent = silent_for >= SILENCE;
+    let is_silent = silent_for >= grace;
     let conditions = if is_silent { unknown(&present, now) } else { present.clone() };
-    let taints = taints(node, &conditions);
+    let taints = taints(node, &conditions, evicts, now);
     let present_taints = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
     Plan {
         taints: (taints != present_taints).then_some(taints),
         conditions: (conditions != present).then_some(conditions),
-        look_again: if is_silent { SILENCE } else { SILENCE - silent_for },
+        look_again: if is_silent { grace } else { grace - silent_for },
     }
 }
 
@@ -71,30 +75,42 @@ fn unknown(present: &[NodeCondition], now: Timestamp) -> Vec<NodeCondition> {
 }
 
 /// The taints that follow from the conditions, beside those that others have set.
-fn taints(node: &Node, conditions: &[NodeCondition]) -> Vec<Taint> {
+fn taints(node: &Node, conditions: &[NodeCondition], evicts: bool, now: Timestamp) -> Vec<Taint> {
     let status = |type_: &str| {
         conditions.iter().find(|condition| condition.type_ == type_).map(|condition| condition.status.as_str())
     };
     let is_cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
-    let mut wanted: Vec<&str> = Vec::new();
-    match status("Ready") {
-        Some("False") => wanted.push(NOT_READY),
-        Some("Unknown") => wanted.push(UNREACHABLE),
-        _ => {}
-    }
-    wanted.extend(PRESSURES.iter().filter(|(type_, _)| status(type_) == Some("True")).map(|(_, taint)| *taint));
-    wanted.extend(is_cordoned.then_some(UNSCHEDULABLE));
+    let mut wanted: Vec<(&str, &str)> = Vec::new();
+    let lost = match status("Ready") {
+        Some("False") => Some(NOT_READY),
+        Some("Unknown") => Some(UNREACHABLE),
+        _ => None,
+    };
+    wanted.extend(lost.map(|key| (key, NO_SCHEDULE)));
+    wanted.extend(lost.filter(|_| evicts).map(|key| (key, NO_EXECUTE)));
+    let pressed = PRESSURES.iter().filter(|(type_, _)| status(type_) == Some("True"));
+    wanted.extend(pressed.map(|(_, taint)| (*taint, NO_SCHEDULE)));
+    wanted.extend(is_cordoned.then_some((UNSCHEDULABLE, NO_SCHEDULE)));
 
     let present = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
-    let is_ours = |taint: &Taint| taint.effect == "NoSchedule" && managed().any(|key| key == taint.key);
     let mut taints = present;
-    taints.retain(|taint| !is_ours(taint) || wanted.contains(&taint.key.as_str()));
-    for key in wanted {
-        if !taints.iter().any(|taint| taint.key == key && taint.effect == "NoSchedule") {
-            taints.push(Taint { key: key.into(), effect: "NoSchedule".into(), ..Taint::default() });
+    taints.retain(|taint| !is_ours(taint) || wanted.contains(&(taint.key.as_str(), taint.effect.as_str())));
+    for (key, effect) in wanted {
+        if !taints.iter().any(|taint| taint.key == key && taint.effect == effect) {
+            let time_added = (effect == NO_EXECUTE).then_some(Time(now));
+            taints.push(Taint { key: key.into(), effect: effect.into(), time_added, ..Taint::default() });
         }
     }
     taints
+}
+
+/// Whether the taint is one that follows from conditions, and not a person's.
+fn is_ours(taint: &Taint) -> bool {
+    match taint.effect.as_str() {
+        NO_SCHEDULE => managed().any(|key| key == taint.key),
+        NO_EXECUTE => [NOT_READY, UNREACHABLE].contains(&taint.key.as_str()),
+        _ => false,
+    }
 }
 
 fn managed() -> impl Iterator<Item = &'static str> {
@@ -107,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    fn planned(ready: &str, spec: Value, silent: u64) -> (Option<String>, Option<Vec<String>>) {
+    fn planned(ready: &str, spec: Value, silent: u64, evicts: bool) -> (Option<String>, Option<Vec<String>>) {
         let node = serde_json::from_value(json!({
             "metadata": { "name": "n" },
             "spec": spec,
@@ -115,9 +131,20 @@ mod tests {
                 { "type": "Ready", "status": ready }, { "type": "DiskPressure", "status": "False" },
             ] },
         }));
-        let plan = plan(&node.unwrap(), Duration::from_secs(silent), Timestamp::UNIX_EPOCH);
+        let silent = Duration::from_secs(silent);
+        let plan = plan(&node.unwrap(), silent, SILENCE, evicts, Timestamp::UNIX_EPOCH);
         let ready = plan.conditions.map(|conditions| conditions[0].status.clone());
         (ready, plan.taints.map(|taints| taints.into_iter().map(|taint| taint.key).collect()))
+    }
+
+    #[test]
+    fn pods_are_evicted_from_a_lost_node_while_another_is_ready() {
+        for (ready, silent, key) in [("False", 0, NOT_READY), ("True", 40, UNREACHABLE)] {
+            assert_eq!(planned(ready, json!({}), silent, true).1.unwrap(), [key, key]);
+            assert_eq!(planned(ready, json!({}), silent, false).1.unwrap(), [key]);
+        }
+        let executing = json!({ "taints": [{ "key": UNREACHABLE, "effect": "NoExecute" }, { "key": "mine", "effect": "NoExecute" }] });
+        assert_eq!(planned("True", executing, 0, true).1.unwrap(), ["mine"]);
     }
 
     #[test]
@@ -137,7 +164,7 @@ mod tests {
             let expected =
                 (condition.map(str::to_owned), taints.map(|taints| taints.into_iter().map(str::to_owned).collect()));
             // Without the condition that was unknown already.
-            let found = planned(ready, spec.clone(), silent);
+            let found = planned(ready, spec.clone(), silent, false);
             assert_eq!((found.0.filter(|status| status != ready), found.1), expected, "{ready} {spec} {silent}");
         }
     }

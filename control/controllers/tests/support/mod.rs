@@ -48,7 +48,8 @@ impl Cluster {
             (client_for("system:kube-scheduler"), informers.clone(), CancellationToken::new());
         let stopped = stop.clone();
         tasks.spawn(async move { carob_scheduler::run(scheduler, &shared, stopped).await });
-        let config = carob_controllers::Config { ca_pem: "the CA".into() };
+        let authority = carob_pki::Authority::generate("ca", std::time::SystemTime::now()).unwrap();
+        let config = carob_controllers::Config::new(Arc::new(authority));
         tasks.spawn(async move { carob_controllers::run(client_for, &informers, config, stop).await });
         node::start(reliable("system:node:n1"), &mut tasks).await;
         Self { client: reliable("admin"), _tasks: tasks }

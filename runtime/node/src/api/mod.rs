@@ -1,7 +1,8 @@
 //! The kubelet's HTTP API, as the API server and metrics collectors expect it.
 //!
-//! It checks nobody's identity: whoever dials it in process is trusted, and a listener for others has to check first.
+//! It checks nobody's identity: whoever dials it in process is trusted, and the listener for others (`listen.rs`) checks first.
 
+mod listen;
 mod logs;
 mod metrics;
 mod stats;
@@ -22,6 +23,7 @@ use crate::logs::{LogHub, PodDirs};
 use crate::pods::PodTable;
 use crate::stats::Samples;
 
+pub use listen::serve_kubelet;
 pub(crate) use streams::Sessions;
 
 /// What the API shows.

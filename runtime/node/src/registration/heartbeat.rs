@@ -15,10 +15,12 @@ use super::object::NodeFacts;
 use crate::errors::said;
 use crate::eviction::Pressure;
 use crate::images::ImageStore;
+use crate::ip::Cidr;
 
-/// As the kubelet's `nodeLeaseDurationSeconds`, of which a quarter is the time between renewals.
-const LEASE_SECONDS: i32 = 40;
-const RENEW: Duration = Duration::from_secs(10);
+/// How long an answer about the Lease may take: a server that is stopped must not stop the heartbeat with it.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How often it is looked whether the cluster has given the node its range of addresses.
+const LOOK_FOR_RANGE: Duration = Duration::from_millis(100);
 /// How often it is looked whether the Node changed.
 const LOOK: Duration = Duration::from_secs(10);
 /// How often the Node is written although it did not.
@@ -31,6 +33,7 @@ pub(crate) async fn keep_node(
     facts: NodeFacts,
     mut pressure: watch::Receiver<Pressure>,
     images: ImageStore,
+    range: watch::Sender<Option<Cidr>>,
 ) {
     let nodes: Api<Node> = Api::all(client);
     let mut reported: Option<(NodeStatus, tokio::time::Instant)> = None;
@@ -38,7 +41,8 @@ pub(crate) async fn keep_node(
         let pressed = *pressure.borrow_and_update();
         let listed = images.list().unwrap_or_default().into_iter().map(|image| (image.name, image.size)).collect();
         let previous = reported.as_ref().map(|(status, _)| status);
-        let status = facts.status(pressed, listed, previous, Timestamp::now());
+        let held = *range.borrow();
+        let status = facts.status(pressed, listed, held, previous, Timestamp::now());
         let fresh = reported.as_ref().is_some_and(|(before, at)| same(before, &status) && at.elapsed() < REPORT);
         if fresh {
             // Pressure is told at once. Whoever tells it lives as long as the node.
@@ -46,7 +50,16 @@ pub(crate) async fn keep_node(
             continue;
         }
         match register(&nodes, &facts, &status).await {
-            Ok(()) => reported = Some((status, tokio::time::Instant::now())),
+            Ok(found) => {
+                reported = Some((status, tokio::time::Instant::now()));
+                if found.is_some() && found != held {
+                    range.send_replace(found);
+                }
+                if found.is_none() {
+                    reported = None;
+                    tokio::time::sleep(LOOK_FOR_RANGE).await;
+                }
+            }
             Err(error) => {
                 tracing::warn!(
                     node = facts.name,
@@ -59,8 +72,9 @@ pub(crate) async fn keep_node(
     }
 }
 
-/// Writes the status; if there is no such Node (yet, or any more), creates it first.
-async fn register(nodes: &Api<Node>, facts: &NodeFacts, status: &NodeStatus) -> Result<(), kube::Error> {
+/// Writes the status; if there is no such Node (yet, or any more), creates it first. Answers the range of addresses that the
+/// cluster has given to it, if it has.
+async fn register(nodes: &Api<Node>, facts: &NodeFacts, status: &NodeStatus) -> Result<Option<Cidr>, kube::Error> {
     let params = PatchParams::default();
     let labels = json!({"metadata": {"labels": facts.all_labels()}});
     match nodes.patch(&facts.name, &params, &Patch::Merge(labels)).await {
@@ -71,7 +85,8 @@ async fn register(nodes: &Api<Node>, facts: &NodeFacts, status: &NodeStatus) -> 
         }
         Err(error) => return Err(error),
     }
-    nodes.patch_status(&facts.name, &params, &Patch::Strategic(json!({"status": status}))).await.map(drop)
+    let node = nodes.patch_status(&facts.name, &params, &Patch::Strategic(json!({"status": status}))).await?;
+    Ok(node.spec.and_then(|spec| spec.pod_cidr).and_then(|range| range.parse().ok()))
 }
 
 /// Whether nothing but the time of the heartbeat differs.
@@ -85,14 +100,18 @@ fn same(before: &NodeStatus, status: &NodeStatus) -> bool {
 }
 
 /// Renews the node's Lease. Ends never.
-pub(crate) async fn keep_lease(client: Client, node: String) {
+pub(crate) async fn keep_lease(client: Client, node: String, duration: Duration) {
     let leases: Api<Lease> = Api::namespaced(client.clone(), "kube-node-lease");
     let nodes: Api<Node> = Api::all(client);
     loop {
-        let wait = match renew(&leases, &nodes, &node).await {
-            Ok(true) => RENEW,
-            Ok(false) => RETRY,
-            Err(error) => {
+        let wait = match tokio::time::timeout(ANSWER, renew(&leases, &nodes, &node, duration)).await {
+            Ok(Ok(true)) => duration / 4,
+            Ok(Ok(false)) => RETRY,
+            Err(_) => {
+                tracing::warn!(node, "the API server does not answer about the node's Lease; it is tried again");
+                RETRY
+            }
+            Ok(Err(error)) => {
                 tracing::warn!(node, error = said(&error), "the node's Lease could not be renewed; it is tried again");
                 RETRY
             }
@@ -102,15 +121,26 @@ pub(crate) async fn keep_lease(client: Client, node: String) {
 }
 
 /// Answers whether it did: the Lease goes with its Node, and there may be none yet.
-async fn renew(leases: &Api<Lease>, nodes: &Api<Node>, node: &str) -> Result<bool, kube::Error> {
-    let renewed = json!({"spec": {"renewTime": MicroTime(Timestamp::now())}});
+async fn renew(leases: &Api<Lease>, nodes: &Api<Node>, node: &str, duration: Duration) -> Result<bool, kube::Error> {
+    let seconds = seconds(duration);
+    let renewed = json!({"spec": {"renewTime": MicroTime(Timestamp::now()), "leaseDurationSeconds": seconds}});
     match leases.patch(node, &PatchParams::default(), &Patch::Merge(renewed)).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => create(leases, nodes, node).await,
+        Err(kube::Error::Api(status)) if status.code == 404 => create(leases, nodes, node, seconds).await,
         other => other.map(|_| true),
     }
 }
 
-async fn create(leases: &Api<Lease>, nodes: &Api<Node>, node: &str) -> Result<bool, kube::Error> {
+/// A Lease counts in whole seconds.
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs().max(1)).unwrap_or(i32::MAX)
+}
+
+async fn create(
+    leases: &Api<Lease>,
+    nodes: &Api<Node>,
+    node: &str,
+    duration_seconds: i32,
+) -> Result<bool, kube::Error> {
     let Some(owner) = nodes.get_metadata_opt(node).await? else { return Ok(false) };
     let owner = OwnerReference {
         api_version: "v1".to_owned(),
@@ -127,7 +157,7 @@ async fn create(leases: &Api<Lease>, nodes: &Api<Node>, node: &str) -> Result<bo
         },
         spec: Some(LeaseSpec {
             holder_identity: Some(node.to_owned()),
-            lease_duration_seconds: Some(LEASE_SECONDS),
+            lease_duration_seconds: Some(duration_seconds),
             renew_time: Some(MicroTime(Timestamp::now())),
             ..LeaseSpec::default()
         }),

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus,
-    NodeSystemInfo,
+    NodeSystemInfo, Taint,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -24,7 +24,7 @@ pub(crate) struct NodeFacts {
     pub(crate) name: String,
     pub(crate) address: IpAddr,
     pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) pod_cidr: Cidr,
+    pub(crate) taints: Vec<Taint>,
     pub(crate) max_pods: u32,
     pub(crate) kubelet_version: String,
     pub(crate) kubelet_port: u16,
@@ -56,14 +56,16 @@ fn amounts(cpus: u64, memory: u64, disk: u64, pods: u32) -> BTreeMap<String, Qua
 impl NodeFacts {
     /// The object as it is created.
     pub(crate) fn node(&self) -> Node {
-        let cidr = self.pod_cidr.to_string();
         Node {
             metadata: ObjectMeta {
                 name: Some(self.name.clone()),
                 labels: Some(self.all_labels()),
                 ..Default::default()
             },
-            spec: Some(NodeSpec { pod_cidr: Some(cidr.clone()), pod_cidrs: Some(vec![cidr]), ..NodeSpec::default() }),
+            spec: Some(NodeSpec {
+                taints: Some(self.taints.clone()).filter(|taints| !taints.is_empty()),
+                ..NodeSpec::default()
+            }),
             status: None,
         }
     }
@@ -85,18 +87,23 @@ impl NodeFacts {
         &self,
         pressure: Pressure,
         images: Vec<(String, u64)>,
+        range: Option<Cidr>,
         previous: Option<&NodeStatus>,
         now: Timestamp,
     ) -> NodeStatus {
         let images = images.into_iter().take(MAX_IMAGES);
+        // No more Pods than addresses.
+        let max_pods = range.map_or(self.max_pods, |range| self.max_pods.min(range.size()));
+        let mut allocatable = self.allocatable.clone();
+        allocatable.insert("pods".to_owned(), Quantity(max_pods.to_string()));
         NodeStatus {
             addresses: Some(vec![
                 NodeAddress { type_: "InternalIP".to_owned(), address: self.address.to_string() },
                 NodeAddress { type_: "Hostname".to_owned(), address: self.name.clone() },
             ]),
-            capacity: Some(capacity(&self.machine, self.max_pods)),
-            allocatable: Some(self.allocatable.clone()),
-            conditions: Some(conditions(pressure, previous, now)),
+            capacity: Some(capacity(&self.machine, max_pods)),
+            allocatable: Some(allocatable),
+            conditions: Some(conditions(pressure, range.is_some(), previous, now)),
             daemon_endpoints: Some(NodeDaemonEndpoints {
                 kubelet_endpoint: Some(DaemonEndpoint { port: self.kubelet_port.into() }),
             }),
@@ -149,16 +156,24 @@ fn words(condition: Condition) -> [(&'static str, &'static str); 2] {
     }
 }
 
-fn conditions(pressure: Pressure, previous: Option<&NodeStatus>, now: Timestamp) -> Vec<NodeCondition> {
+fn conditions(
+    pressure: Pressure,
+    has_range: bool,
+    previous: Option<&NodeStatus>,
+    now: Timestamp,
+) -> Vec<NodeCondition> {
     let pressures = Condition::ALL.map(|condition| {
         let [held, not_held] = words(condition);
         let (status, (reason, message)) = if pressure.has(condition) { ("True", held) } else { ("False", not_held) };
         (condition.name(), (status, reason, message))
     });
-    let ready = ("Ready", ("True", "KubeletReady", "kubelet is posting ready status"));
+    let ready = match has_range {
+        true => ("True", "KubeletReady", "kubelet is posting ready status"),
+        false => ("False", "KubeletNotReady", "the cluster has not given this node a podCIDR yet"),
+    };
     pressures
         .into_iter()
-        .chain([ready])
+        .chain([("Ready", ready)])
         .map(|(type_, (status, reason, message))| {
             let before = previous.and_then(|status| status.conditions.as_ref()).into_iter().flatten();
             let before = before.into_iter().find(|before| before.type_ == type_ && before.status == status);
@@ -183,7 +198,7 @@ mod tests {
             name: "n1".into(),
             address: "127.0.0.1".parse().unwrap(),
             labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
-            pod_cidr: "10.244.0.0/18".parse().unwrap(),
+            taints: vec![Taint { key: "k".into(), effect: "NoSchedule".into(), ..Taint::default() }],
             max_pods: 10_000,
             kubelet_version: "v1.37.0+carob".into(),
             kubelet_port: 10250,
@@ -208,9 +223,11 @@ mod tests {
         let node = facts.node();
         let labels = node.metadata.labels.unwrap();
         assert_eq!((labels["kubernetes.io/hostname"].as_str(), labels["zone"].as_str()), ("n1", "a"));
-        assert_eq!(node.spec.unwrap().pod_cidr.unwrap(), "10.244.0.0/18");
+        assert_eq!(node.spec.unwrap().taints.unwrap()[0].key, "k");
 
-        let status = facts.status(Pressure::default(), Vec::new(), None, Timestamp::UNIX_EPOCH);
+        let status = facts.status(Pressure::default(), Vec::new(), None, None, Timestamp::UNIX_EPOCH);
+        let ready = status.conditions.clone().unwrap().pop().unwrap();
+        assert_eq!((ready.type_.as_str(), ready.status.as_str()), ("Ready", "False"), "it has no addresses yet");
         assert_eq!(status.capacity.unwrap()["memory"].0, "1048576Ki");
         let allocatable = status.allocatable.unwrap();
         assert_eq!((allocatable["memory"].0.as_str(), allocatable["pods"].0.as_str()), ("946176Ki", "10000"));
@@ -220,9 +237,11 @@ mod tests {
     fn a_condition_keeps_the_time_of_its_last_change() {
         let facts = facts();
         let (start, later) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(60).unwrap());
-        let first = facts.status(Pressure::default(), Vec::new(), None, start);
+        let first = facts.status(Pressure::default(), Vec::new(), "10.244.0.0/24".parse().ok(), None, start);
+        assert_eq!(first.capacity.as_ref().unwrap()["pods"].0, "253");
         let pressed = Pressure { memory: true, ..Pressure::default() };
-        let second = facts.status(pressed, Vec::new(), Some(&first), later).conditions.unwrap();
+        let second =
+            facts.status(pressed, Vec::new(), "10.244.0.0/24".parse().ok(), Some(&first), later).conditions.unwrap();
         let changed: Vec<_> = second
             .iter()
             .map(|condition| (condition.type_.as_str(), condition.last_transition_time.as_ref().unwrap().0 == later))

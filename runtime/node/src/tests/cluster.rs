@@ -7,7 +7,7 @@ use axum::Router;
 use carob_apiserver::{ApiServer, Config, Identity};
 use carob_netmesh::{Mesh, MeshConfig};
 use carob_store::Memory;
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::{Event, Node as NodeObject, Pod};
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -45,8 +45,13 @@ impl Cluster {
         let dir = tempfile::tempdir().unwrap();
         let images = ImageStore::open(dir.path().join("images")).unwrap();
         images.load(b"\0asm\x01\0\0\0", "app").unwrap();
+        let client = Client::new(api.client(admin), "default");
+        // As the controller does that nobody runs here.
+        let node = json!({"metadata": {"name": "n1"}, "spec": {"podCIDR": "10.244.0.0/18"}});
+        let nodes: Api<NodeObject> = Api::all(client.clone());
+        nodes.create(&PostParams::default(), &serde_json::from_value(node).unwrap()).await.unwrap();
         Cluster {
-            client: Client::new(api.client(admin), "default"),
+            client,
             runtime: FakeRuntime::default(),
             mesh: Mesh::new(MeshConfig::default()),
             images,

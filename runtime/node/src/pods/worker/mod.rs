@@ -139,6 +139,7 @@ impl Worker {
         let desired = self.desired.borrow_and_update().clone();
         self.pod = desired.pod;
         self.observed.gone = desired.gone;
+        self.reports.overruled(&self.pod);
         self.observed.containers.resize_with(self.pod.containers().count(), Default::default);
     }
 

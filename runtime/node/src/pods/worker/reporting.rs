@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::PodStatus;
+use k8s_openapi::api::core::v1::{Pod, PodCondition, PodStatus};
 
 use super::{Done, Worker};
 use crate::clock::after;
@@ -95,6 +95,18 @@ impl Reports {
     /// Nothing was reported but what the API knows already.
     pub(super) fn new(reported: PodStatus) -> Reports {
         Reports { reported, ..Reports::default() }
+    }
+
+    /// While nothing was heard of the node, the cluster has said that the Pod is not ready: it is reported again how it is.
+    /// What we say of a Pod that is not ready has a reason.
+    pub(super) fn overruled(&mut self, pod: &Pod) {
+        let held = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        let is_ours = |condition: &PodCondition| condition.status == "True" || condition.reason.is_some();
+        if self.busy || held.filter(|condition| condition.type_ == "Ready").all(is_ours) {
+            return;
+        }
+        let reported = self.reported.conditions.iter_mut().flatten();
+        reported.filter(|condition| condition.type_ == "Ready").for_each(|ready| ready.status = "False".to_owned());
     }
 
     pub(super) fn reported(&mut self, status: PodStatus, outcome: Reported, now: Timestamp) {
