@@ -1,12 +1,12 @@
 //! Clients that are programs: kube-rs and the Python client, each through the same scenario: create, watch, an update that
-//! conflicts, delete.
+//! conflicts, delete. And each through a port of a Pod.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::Command;
 
-use carob_tests::{Cluster, python};
+use carob_tests::{Cluster, Kubectl, manifests, python};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
@@ -95,4 +95,26 @@ fn python_creates_watches_conflicts_and_deletes() {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     assert_eq!(text(&output.stdout), "ADDED 1\nMODIFIED 2\nconflict 409\nMODIFIED 3\nDELETED 3\ngone 404\n");
+}
+
+/// A Pod that answers HTTP at 8080, in a namespace of its own.
+fn server(namespace: &str) -> Kubectl {
+    let kubectl = Cluster::shared().namespace(namespace);
+    kubectl.apply(&manifests::server("web"));
+    kubectl.run(&["wait", "pod/web", "--for=condition=Ready", "--timeout=120s"]);
+    kubectl
+}
+
+#[test]
+fn python_reaches_the_port_of_a_pod_and_is_told_of_one_that_is_closed() {
+    let _kubectl = server("python-ports");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/portforward.py");
+    let mut command = Command::new(python());
+    command.arg(script).arg(Cluster::shared().kubeconfig()).args(["python-ports", "web"]);
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    let told = text(&output.stdout);
+    assert!(told.starts_with("HTTP/1.1 200 OK Hello, world!\n"), "{told}");
+    assert!(told.contains("error forwarding port 9 to pod: the connection was refused"), "{told}");
 }

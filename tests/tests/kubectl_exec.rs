@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
-use carob_tests::{Cluster, Http, Kubectl, Lines, eventually, eventually_some, manifests};
+use carob_tests::{Cluster, Http, Kubectl, Lines, eventually, eventually_some, manifests, samples};
 
 /// A Pod that counts for a long time, with a volume at `/data`.
 fn counter(namespace: &str) -> Kubectl {
@@ -138,13 +138,64 @@ fn a_terminal_shows_what_is_typed_and_ends_lines_input_and_programs() {
     keys.write_all(b"\x04").expect("kubectl reads");
     assert!(child.wait().expect("it ends").success(), "the input has ended");
 
-    let mut child = in_a_terminal(&kubectl, &["exec", "--stdin", "--tty", "job", "--", "sleep", "1000"]);
+    let counting = ["exec", "--stdin", "--tty", "job", "--", "counter", "--count", "9", "--period-ms", "1000000"];
+    let mut child = in_a_terminal(&kubectl, &counting);
     let mut keys = child.stdin.take().expect("the input is piped");
     let mut screen = BufReader::new(child.stdout.take().expect("the output is piped"));
-    keys.write_all(b"waiting").expect("kubectl reads");
-    read_until(&mut screen, "waiting");
+    // Once it has printed, kubectl has the terminal: before, a Ctrl-C would be for kubectl itself.
+    read_until(&mut screen, "1\r\n");
     keys.write_all(b"\x03").expect("kubectl reads");
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
+}
+
+#[test]
+fn a_debugger_is_typed_to_inside_a_running_pod() {
+    let kubectl = counter("debugger");
+    let debug = ["debug", "job", "--image", "carob.dev/tools", "--image-pull-policy", "IfNotPresent", "--container"];
+    let attached = |name, command: &[&'static str]| {
+        let rest = [&[name, "--stdin", "--tty", "--"], command].concat();
+        in_a_terminal(&kubectl, &[&debug[..], &rest].concat())
+    };
+    let mut child = attached("typed", &["cat"]);
+    let mut keys = child.stdin.take().expect("the input is piped");
+    let mut screen = BufReader::new(child.stdout.take().expect("the output is piped"));
+    let container = "{.status.ephemeralContainerStatuses[?(@.name=='typed')].state.running.startedAt}";
+    eventually("the debugger runs", || !kubectl.field(&["pod", "job"], container).is_empty());
+    keys.write_all(b"anybody?\r").expect("kubectl reads");
+    read_until(&mut screen, "anybody?\r\nanybody?");
+    keys.write_all(b"\x04").expect("kubectl reads");
+    assert!(child.wait().expect("it ends").success(), "the input has ended");
+    // It has the Pod's loopback, and is another container than the one that counts.
+    let once = [&debug[..], &["once", "--attach", "--", "printenv", "GREETING"]].concat();
+    let told = kubectl.attempt(&once);
+    assert!(!told.stdout.contains("hello, Pod"), "{told:?}");
+    let code = "{.status.ephemeralContainerStatuses[?(@.name=='once')].state.terminated.exitCode}";
+    eventually("the debugger has ended", || kubectl.field(&["pod", "job"], code) == "1");
+    assert_eq!(kubectl.field(&["pod", "job"], "{.status.phase}"), "Running");
+}
+
+#[test]
+fn a_component_that_the_image_carries_runs_on_wasi_0_3() {
+    let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().expect("a temporary folder"));
+    fs::create_dir(folder.path().join("bin")).expect("a folder");
+    for (sample, at) in [("tcp-echo-p3", "tcp-echo-p3.wasm"), ("echo-client-p3", "bin/echo-client-p3.wasm")] {
+        fs::copy(samples().join(format!("{sample}.wasm")), folder.path().join(at)).expect("the sample is there");
+    }
+    let archive = folder.path().join("echo.tar");
+    let mut tar = Command::new("tar");
+    tar.current_dir(folder.path()).args(["-cf", "echo.tar", "tcp-echo-p3.wasm", "bin"]);
+    assert!(tar.status().expect("tar runs").success());
+    cluster.load(&archive, "samples/echo-bundle:1");
+    let kubectl = cluster.namespace("exec-p3");
+    kubectl.apply(
+        "{apiVersion: v1, kind: Pod, metadata: {name: job}, spec: {terminationGracePeriodSeconds: 1, \
+         containers: [{name: echo, image: 'samples/echo-bundle:1'}]}}",
+    );
+    eventually("the server listens", || kubectl.attempt(&["logs", "job"]).stdout.contains("listening on 7"));
+    let command = ["echo-client-p3", "tcp", "127.0.0.1:7"];
+    assert_eq!(exec(&kubectl, &command), "tcp 127.0.0.1:7: is anybody there?\n");
+    let (code, stdout, _) = attempt(&kubectl, &["echo-client-p3", "tcp", "127.0.0.1:9"]);
+    assert!(code == 1 && stdout.starts_with("tcp 127.0.0.1:9: "), "{code} {stdout}");
 }
 
 #[test]

@@ -1,39 +1,29 @@
 //! Passes requests on to the node that runs a Pod.
 
 mod connect;
+mod exchange;
 mod log;
-mod proxy;
 mod relay;
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{body::Incoming, client::conn::http1};
+use axum::body::Body;
+use http::{HeaderValue, Request, StatusCode, header};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::{task::JoinSet, time::timeout};
 
-use crate::{status::Status, verbs::Call};
+use crate::{AsyncReadWrite, status::Status, verbs::Call};
 
-pub(crate) use connect::connect;
+pub(crate) use connect::{connect, upgradable};
+pub(crate) use exchange::{Answer, exchange, within};
 pub(crate) use log::log;
-pub(crate) use proxy::proxy;
-pub(crate) use relay::Relays;
+pub(crate) use relay::{Relays, SWITCH, carry};
 
-/// What a node may say about a failure.
-const MOST_OF_AN_ERROR: usize = 64 << 10;
 /// How long a connection to a node may take.
 const DIAL: Duration = Duration::from_secs(10);
 /// How long a node may take until the head of its answer.
 const HEAD: Duration = Duration::from_secs(30);
-
-/// What a node answered, and the connection that it still comes on.
-struct Answer {
-    response: Response<Incoming>,
-    driver: JoinSet<()>,
-}
 
 /// The node that a Pod is bound to.
 fn node(call: &Call, pod: &Value) -> Result<String, Status> {
@@ -69,58 +59,49 @@ fn container(call: &Call, pod: &Value) -> Result<String, Status> {
     }
 }
 
+/// A connection to a node's kubelet.
+pub(crate) async fn dial(call: &Call, node: &str) -> Result<Box<dyn AsyncReadWrite>, Status> {
+    within(DIAL, call.api.config().nodes.dial(node)).await.map_err(|error| unreachable(node, &error))
+}
+
+/// A connection to a port of a Pod's own address, which its node makes.
+pub(crate) async fn dial_pod(
+    call: &Call,
+    node: &str,
+    namespace: &str,
+    pod: &str,
+    port: u16,
+) -> Result<Box<dyn AsyncReadWrite>, Status> {
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = format!("/podProxy/{namespace}/{pod}/{port}").parse().map_err(Status::internal)?;
+    request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    request.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("tcp"));
+    let (answer, upgrade) = switch(call, node, request).await?;
+    let upgraded = within(SWITCH, upgrade).await.map_err(|error| unreachable(node, &error))?;
+    drop(answer);
+    Ok(Box::new(TokioIo::new(upgraded)))
+}
+
 /// Asks a node, and waits for the head of its answer.
-async fn ask(call: &Call, node: &str, mut request: Request<Empty<Bytes>>) -> Result<Answer, Status> {
-    let (method, path) = (request.method().clone(), request.uri().clone());
-    let unreachable = |error: String| {
-        Status::new(
-            500,
-            "InternalError",
-            format!("{method} \"https://{node}{path}\": the node cannot be reached: {error}"),
-        )
-    };
+async fn ask(call: &Call, node: &str, mut request: Request<Body>) -> Result<Answer, Status> {
     request.headers_mut().insert(header::HOST, HeaderValue::from_static("node"));
-    let stream = within(DIAL, call.api.config().nodes.dial(node)).await.map_err(unreachable)?;
-    let (mut sender, connection) =
-        within(DIAL, http1::handshake::<_, Empty<Bytes>>(TokioIo::new(stream))).await.map_err(unreachable)?;
-    let mut driver = JoinSet::new();
-    driver.spawn(async move {
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "a node's connection ended early");
-        }
-    });
-    let response = within(HEAD, sender.send_request(request)).await.map_err(unreachable)?;
-    Ok(Answer { response, driver })
+    let (method, path) = (request.method().clone(), request.uri().clone());
+    let unreachable = |error: String| unreachable(node, &format!("{method} {path}: {error}"));
+    exchange(dial(call, node).await?, request, HEAD).await.map_err(unreachable)
 }
 
-/// What it gives in time, or why there is nothing.
-async fn within<T, E: std::fmt::Display>(
-    time: Duration,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, String> {
-    match timeout(time, work).await {
-        Ok(done) => done.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("it did not answer within {time:?}")),
+/// As [`ask`], for a connection that the node goes over to another protocol on.
+async fn switch(call: &Call, node: &str, request: Request<Body>) -> Result<(Answer, OnUpgrade), Status> {
+    let mut answer = ask(call, node, request).await?;
+    if answer.response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(answer.failure().await);
     }
+    let upgrade = hyper::upgrade::on(&mut answer.response);
+    Ok((answer, upgrade))
 }
 
-impl Answer {
-    /// What the node said about a failure, as a Status.
-    async fn failure(self) -> Status {
-        let code = self.response.status();
-        let body = Limited::new(self.response.into_body(), MOST_OF_AN_ERROR).collect();
-        let told = match timeout(HEAD, body).await {
-            Ok(Ok(body)) => String::from_utf8_lossy(&body.to_bytes()).trim().to_owned(),
-            Ok(Err(error)) => format!("the node's answer broke off: {error}"),
-            Err(_) => "the node's answer did not end".to_owned(),
-        };
-        match code {
-            StatusCode::NOT_FOUND => Status::new(404, "NotFound", told),
-            StatusCode::TOO_MANY_REQUESTS => Status::new(429, "TooManyRequests", told),
-            code if code.is_client_error() => Status::bad_request(told),
-            _ => Status::internal(told),
-        }
-    }
+fn unreachable(node: &str, error: &str) -> Status {
+    Status::new(500, "InternalError", format!("node {node:?} cannot be reached: {error}"))
 }
 
 /// Percent-encodes what must not stand in a query's value.

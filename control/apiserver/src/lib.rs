@@ -24,6 +24,7 @@ mod in_process;
 mod kubelet;
 mod metrics;
 mod openapi;
+mod proxy;
 mod random;
 mod registry;
 mod request;

@@ -25,6 +25,12 @@ async fn level_by_level() {
     assert_eq!(of("pods")["shortNames"], json!(["po"]));
     assert_eq!(of("pods")["namespaced"], true);
     assert_eq!(of("pods/eviction")["group"], "policy");
+    let proxied = [("nodes", "NodeProxyOptions"), ("pods", "PodProxyOptions"), ("services", "ServiceProxyOptions")];
+    for (plural, kind) in proxied {
+        let proxy = of(&format!("{plural}/proxy"));
+        let verbs = json!(["create", "delete", "get", "patch", "update"]);
+        assert_eq!((&proxy["kind"], &proxy["verbs"]), (&json!(kind), &verbs));
+    }
     assert_eq!(of("namespaces")["namespaced"], false);
     server.get("/apis/none").await.expect(404);
     server.get("/apis/apps/v9").await.expect(404);

@@ -33,7 +33,8 @@ pub enum Subresource {
     EphemeralContainers,
     /// `/log` of a Pod.
     Log,
-    /// `/proxy` of a Node: what follows is asked of the kubelet.
+    /// `/proxy` of a Node, Pod or Service: what follows is asked of the kubelet, of a port of the Pod, or of a Pod behind
+    /// the Service.
     Proxy,
     /// `/exec` of a Pod: a connection to a program run in a container.
     Exec,

@@ -125,7 +125,8 @@ fn subresource_verbs(subresource: &Subresource) -> &'static [&'static str] {
         | Subresource::Scale { .. } => &["get", "patch", "update"],
         Subresource::Finalize => &["update"],
         Subresource::Binding | Subresource::Eviction | Subresource::Token => &["create"],
-        Subresource::Log | Subresource::Proxy => &["get"],
+        Subresource::Log => &["get"],
+        Subresource::Proxy => &["create", "delete", "get", "patch", "update"],
         Subresource::Exec | Subresource::Attach | Subresource::PortForward => &["create", "get"],
     }
 }
@@ -135,7 +136,7 @@ fn subresource_kind(resource: &Resource, subresource: &Subresource) -> (&'static
     match subresource {
         Subresource::Scale { .. } => ("autoscaling", "v1", "Scale"),
         Subresource::Binding => ("", "v1", "Binding"),
-        Subresource::Proxy => ("", "v1", "NodeProxyOptions"),
+        Subresource::Proxy => ("", "v1", proxy_options(resource)),
         Subresource::Eviction => ("policy", "v1", "Eviction"),
         Subresource::Exec => ("", "v1", "PodExecOptions"),
         Subresource::Attach => ("", "v1", "PodAttachOptions"),
@@ -147,6 +148,14 @@ fn subresource_kind(resource: &Resource, subresource: &Subresource) -> (&'static
         | Subresource::Resize
         | Subresource::Approval
         | Subresource::Log => (resource.group, resource.version, resource.kind),
+    }
+}
+
+fn proxy_options(resource: &Resource) -> &'static str {
+    match resource.kind {
+        "Pod" => "PodProxyOptions",
+        "Service" => "ServiceProxyOptions",
+        _ => "NodeProxyOptions",
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     metrics::{self, Kind},
     openapi, random,
     registry::subresource_name,
-    request::{Address, Form, Query, Target},
+    request::{Address, Form, PROXY, Query, Target},
     status::Status,
     tokens, usage,
     verbs::{self, Call},
@@ -100,13 +100,14 @@ async fn objects(
     let (mut parts, body) = request.into_parts();
     let upgrade = parts.extensions.remove::<OnUpgrade>();
     let form = if is_raw(&address) { Form::Object } else { Form::negotiate(&parts.headers)? };
-    let (api, headers) = (api.clone(), parts.headers);
-    verbs::answer(Call { api, served, address, verb, query, headers, form, identity }, body, upgrade).await
+    let (api, method, uri, headers) = (api.clone(), parts.method, parts.uri, parts.headers);
+    let call = Call { api, served, address, verb, method, uri, query, headers, form, identity };
+    verbs::answer(call, body, upgrade).await
 }
 
 /// Whether what is answered is no object: the client's `Accept` does not speak of it.
 fn is_raw(address: &Address) -> bool {
-    matches!(&*address.subresource, "log" | "proxy") || is_connection(address)
+    matches!(&*address.subresource, "log" | PROXY) || is_connection(address)
 }
 
 /// Whether it becomes a connection into a Pod.

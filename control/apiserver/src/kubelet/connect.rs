@@ -5,11 +5,10 @@
 use axum::{body::Body, response::Response};
 use carob_resources::Subresource;
 use http::{HeaderMap, HeaderName, Request, StatusCode, header};
-use http_body_util::Empty;
 use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
 
-use super::{ask, container, escape, node, relay};
+use super::{carry, container, escape, node, switch};
 use crate::{status::Status, verbs::Call};
 
 /// What the two ends agree by, passed on as it is.
@@ -33,20 +32,15 @@ pub(crate) async fn connect(
     let path = path(call, subresource, &pod)?;
     let node = node(call, &pod)?;
     let client = upgradable(&call.headers, client)?;
-    let method = if call.verb == "create" { http::Method::POST } else { http::Method::GET };
-    let mut request = Request::new(Empty::new());
-    *request.method_mut() = method;
+    let mut request = Request::new(Body::empty());
+    *request.method_mut() = call.method.clone();
     *request.uri_mut() = path.parse().map_err(Status::internal)?;
     *request.headers_mut() = handshake(&call.headers);
-    let mut answer = ask(call, &node, request).await?;
-    if answer.response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(answer.failure().await);
-    }
+    let (answer, node) = switch(call, &node, request).await?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *response.headers_mut() = handshake(answer.response.headers());
-    let node = hyper::upgrade::on(&mut answer.response);
-    call.api.relays().start(relay::carry(client, node, answer.driver, call.api.ending()));
+    call.api.relays().start(carry(client, node, answer.driver, call.api.ending()));
     Ok(response)
 }
 
@@ -69,7 +63,7 @@ fn path(call: &Call, subresource: &Subresource, pod: &Value) -> Result<String, S
             format!("/attach/{namespace}/{name}/{container}?{}", streams(call)?.join("&"))
         }
         _ => {
-            let ports: Vec<_> = call.query.all("ports").map(|ports| format!("ports={}", escape(ports))).collect();
+            let ports: Vec<_> = call.query.all("ports").map(|ports| format!("port={}", escape(ports))).collect();
             format!("/portForward/{namespace}/{name}?{}", ports.join("&"))
         }
     })
@@ -85,7 +79,8 @@ fn streams(call: &Call) -> Result<Vec<String>, Status> {
     Ok(wanted.into_iter().map(|(_, kubelets)| format!("{kubelets}=1")).collect())
 }
 
-fn upgradable(headers: &HeaderMap, client: Option<OnUpgrade>) -> Result<OnUpgrade, Status> {
+/// The client's connection, if it asks for another protocol on it and can have one.
+pub(crate) fn upgradable(headers: &HeaderMap, client: Option<OnUpgrade>) -> Result<OnUpgrade, Status> {
     if !headers.contains_key(header::UPGRADE) {
         return Err(Status::bad_request("Upgrade request required"));
     }

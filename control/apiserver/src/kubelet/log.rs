@@ -1,9 +1,7 @@
 //! `/log` of a Pod: what a container wrote, as it writes it.
 
 use axum::{body::Body, response::Response};
-use futures::StreamExt;
 use http::{HeaderValue, Request, header};
-use http_body_util::{BodyExt, Empty};
 
 use super::{Answer, ask, container, escape, node};
 use crate::{status::Status, verbs::Call};
@@ -24,9 +22,9 @@ pub(crate) async fn log(call: &Call) -> Result<Response, Status> {
         .filter_map(|option| call.query.get(option).map(|value| format!("{option}={}", escape(value))))
         .collect();
     let path = format!("/containerLogs/{namespace}/{name}/{container}?{}", options.join("&"));
-    let request = Request::get(path).body(Empty::new()).map_err(Status::internal)?;
+    let request = Request::get(path).body(Body::empty()).map_err(Status::internal)?;
     let answer = ask(call, &node, request).await?;
-    if answer.response.status().is_success() { Ok(streamed(answer)) } else { Err(answer.failure().await) }
+    if answer.response.status().is_success() { Ok(plain(answer)) } else { Err(answer.failure().await) }
 }
 
 fn check_options(call: &Call) -> Result<(), Status> {
@@ -47,14 +45,10 @@ fn check_options(call: &Call) -> Result<(), Status> {
     Ok(())
 }
 
-pub(super) fn streamed(Answer { response, driver }: Answer) -> Response {
-    let (parts, body) = response.into_parts();
-    // The connection lives as long as the body that is read from it.
-    let held = body.into_data_stream().map(move |piece| {
-        let _alive = &driver;
-        piece
-    });
-    let mut response = Response::new(Body::from_stream(held));
+/// What it is, is the node's to say.
+fn plain(answer: Answer) -> Response {
+    let (parts, body) = answer.streamed().into_parts();
+    let mut response = Response::new(body);
     *response.status_mut() = parts.status;
     let plain = HeaderValue::from_static("text/plain");
     let kind = parts.headers.get(header::CONTENT_TYPE).cloned().unwrap_or(plain);

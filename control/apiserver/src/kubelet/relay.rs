@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// How long the two ends have to switch protocols after it was agreed.
-const SWITCH: Duration = Duration::from_secs(10);
+pub(crate) const SWITCH: Duration = Duration::from_secs(10);
 /// How long the second direction may go on after the first has ended.
 const LINGER: Duration = Duration::from_secs(10);
 

@@ -6,4 +6,4 @@ mod target;
 
 pub(crate) use accept::{Form, accepted};
 pub(crate) use query::Query;
-pub(crate) use target::{Address, Discovery, Document, OpenId, Target};
+pub(crate) use target::{Address, Discovery, Document, OpenId, PROXY, Target};

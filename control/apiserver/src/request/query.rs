@@ -15,11 +15,6 @@ impl Query {
             .map_err(|error| Status::bad_request(format!("the query cannot be read: {error}")))
     }
 
-    /// All parameters, in order.
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
-    }
-
     /// The first value of a parameter; empty counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())

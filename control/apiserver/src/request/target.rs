@@ -4,6 +4,9 @@ use http::Method;
 
 use super::Query;
 
+/// The subresource behind which a path leads on.
+pub(crate) const PROXY: &str = "proxy";
+
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -69,13 +72,21 @@ pub(crate) struct Address {
     pub(crate) resource: String,
     pub(crate) name: String,
     pub(crate) subresource: String,
-    /// What follows a subresource that leads elsewhere, with a slash in front.
+    /// What follows `/proxy`, as it stands in the path: nothing, or what begins with a slash.
     pub(crate) rest: String,
 }
 
 impl Target {
     /// Reads a request's path. A segment that is not valid percent-encoded UTF-8 names nothing.
     pub(crate) fn parse(path: &str) -> Self {
+        let (path, rest) = split_proxied(path);
+        match Self::whole(path) {
+            Self::Resource(address) => Self::Resource(Address { rest: rest.to_owned(), ..address }),
+            other => other,
+        }
+    }
+
+    fn whole(path: &str) -> Self {
         let Some(segments) = segments(path) else { return Self::Unknown };
         let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
         match parts.as_slice() {
@@ -103,15 +114,17 @@ impl Target {
 }
 
 impl Address {
-    /// Kubernetes' verb for a method on this address.
+    /// Kubernetes' verb for a method on this address. What is proxied has a query of its own.
     pub(crate) fn verb(&self, method: &Method, query: &Query) -> Option<&'static str> {
         let one = !self.name.is_empty();
+        let proxied = self.subresource == PROXY;
         Some(match *method {
             Method::POST => "create",
             Method::PUT => "update",
             Method::PATCH => "patch",
             Method::DELETE if one => "delete",
             Method::DELETE => "deletecollection",
+            Method::GET | Method::HEAD | Method::OPTIONS if proxied => "get",
             Method::GET | Method::HEAD if query.flag("watch") => "watch",
             Method::GET | Method::HEAD if one => "get",
             Method::GET | Method::HEAD => "list",
@@ -142,16 +155,24 @@ fn address(group: &str, version: &str, rest: &[&str]) -> Target {
         [resource] => at("", resource, "", ""),
         [resource, name] => at("", resource, name, ""),
         [resource, name, sub] => at("", resource, name, sub),
-        ["nodes", name, "proxy", path @ ..] => leading_on(at("", "nodes", name, "proxy"), path),
         _ => Target::Unknown,
     }
 }
 
-fn leading_on(target: Target, path: &[&str]) -> Target {
-    match target {
-        Target::Resource(address) => Target::Resource(Address { rest: format!("/{}", path.join("/")), ..address }),
-        other => other,
+/// A path that leads on elsewhere in two: what is ours, and what follows, which is not ours to read.
+fn split_proxied(path: &str) -> (&str, &str) {
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).take(7).collect();
+    let own = match segments.as_slice() {
+        ["api", _, "nodes", _, PROXY, ..] => 5,
+        ["api", _, "namespaces", _, "pods" | "services", _, PROXY] => 7,
+        _ => return (path, ""),
+    };
+    let mut rest = path;
+    for _ in 0..own {
+        rest = rest.trim_start_matches('/');
+        rest = rest.find('/').map_or("", |slash| &rest[slash..]);
     }
+    path.split_at(path.len() - rest.len())
 }
 
 fn segments(path: &str) -> Option<Vec<String>> {
@@ -204,13 +225,40 @@ mod tests {
     }
 
     #[test]
-    fn a_nodes_proxy_leads_on() {
-        let Target::Resource(address) = Target::parse("/api/v1/nodes/n/proxy/stats/summary") else {
-            panic!("no resource")
-        };
-        assert_eq!((address.name.as_str(), address.subresource.as_str()), ("n", "proxy"));
-        assert_eq!(address.rest, "/stats/summary");
-        assert_eq!(Target::parse("/api/v1/pods/p/proxy/stats/summary"), Target::Unknown);
+    fn what_follows_a_proxy_is_kept_as_it_stands() {
+        let (pod, service) = ("/api/v1/namespaces/a/pods/b:80/proxy", "/api/v1/namespaces/a/services/b/proxy");
+        let node = "/api/v1/nodes/n/proxy";
+        for (head, rest) in [
+            (node, "/stats/summary"),
+            (pod, ""),
+            (pod, "/"),
+            (service, "//a/%2e%2e/%ff%2/proxy/"),
+            ("//api//v1/namespaces/a/services/b/proxy", "/x"),
+        ] {
+            let path = format!("{head}{rest}");
+            let Target::Resource(address) = Target::parse(&path) else { panic!("{path} is no resource") };
+            assert_eq!((address.subresource.as_str(), address.rest.as_str()), (PROXY, rest), "{path}");
+        }
+        for path in ["/api/v1/pods/p/proxy/x", "/api/v1/namespaces/a/configmaps/b/proxy/x"] {
+            assert_eq!(Target::parse(path), Target::Unknown, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_query_of_what_is_proxied_is_not_ours() {
+        let uri: http::Uri = "/?watch=1".parse().unwrap();
+        let query = Query::parse(&uri).unwrap();
+        let Target::Resource(address) = Target::parse("/api/v1/namespaces/a/pods/b/proxy/") else { panic!() };
+        for (method, verb) in [
+            (Method::GET, Some("get")),
+            (Method::HEAD, Some("get")),
+            (Method::OPTIONS, Some("get")),
+            (Method::POST, Some("create")),
+            (Method::DELETE, Some("delete")),
+            (Method::TRACE, None),
+        ] {
+            assert_eq!(address.verb(&method, &query), verb, "{method}");
+        }
     }
 
     #[test]

@@ -28,12 +28,12 @@ pub(crate) mod eviction;
 
 use axum::{body::Body, response::Response};
 use carob_resources::Subresource;
-use http::HeaderMap;
+use http::{HeaderMap, Method, Uri};
 use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
 
 use crate::{
-    ApiServer, Identity, kubelet,
+    ApiServer, Identity, kubelet, proxy,
     registry::Served,
     request::{Address, Form, Query},
     status::Status,
@@ -47,6 +47,8 @@ pub(crate) struct Call {
     pub(crate) served: Arc<Served>,
     pub(crate) address: Address,
     pub(crate) verb: &'static str,
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
     pub(crate) form: Form,
@@ -77,7 +79,7 @@ pub(crate) async fn answer(call: Call, body: Body, upgrade: Option<OnUpgrade>) -
         (Subresource::Binding, "create") => binding::create(&call, body).await,
         (Subresource::Eviction, "create") => eviction::create(&call, body).await,
         (Subresource::Log, "get") => kubelet::log(&call).await,
-        (Subresource::Proxy, "get") => kubelet::proxy(&call).await,
+        (Subresource::Proxy, _) => proxy::answer(&call, body, upgrade).await,
         (Subresource::Exec | Subresource::Attach | Subresource::PortForward, "get" | "create") => {
             kubelet::connect(&call, subresource, upgrade).await
         }
@@ -105,15 +107,15 @@ async fn main(call: Call, body: Body) -> Result<Response, Status> {
 }
 
 impl Call {
-    /// The object's name in the cache.
-    pub(crate) fn key(&self) -> String {
-        self.served.key(&self.address.namespace, &self.address.name)
-    }
-
     /// The object as it is now; 404 if it is not there.
     pub(crate) fn existing(&self) -> Result<Arc<crate::cache::Entry>, Status> {
-        let missing = || Status::not_found(self.served.resource, &self.address.name);
-        self.served.cache.get(&self.key()).ok_or_else(missing)
+        self.named(&self.address.name)
+    }
+
+    /// As [`Call::existing`], for an object that the address names in other words.
+    pub(crate) fn named(&self, name: &str) -> Result<Arc<crate::cache::Entry>, Status> {
+        let missing = || Status::not_found(self.served.resource, name);
+        self.served.cache.get(&self.served.key(&self.address.namespace, name)).ok_or_else(missing)
     }
 
     /// The same request, for an object of another resource or name.
@@ -129,6 +131,7 @@ impl Call {
             rest: String::new(),
         };
         let (api, query, headers) = (self.api.clone(), self.query.clone(), self.headers.clone());
-        Self { api, served, address, verb, query, headers, form: self.form, identity: self.identity.clone() }
+        let (method, uri) = (self.method.clone(), self.uri.clone());
+        Self { api, served, address, verb, method, uri, query, headers, form: self.form, identity: self.identity.clone() }
     }
 }

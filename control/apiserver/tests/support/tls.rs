@@ -9,11 +9,15 @@ use std::{
 use carob_pki::{Authority, KeyPair, Names};
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use rustls::{
-    RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    ClientConfig, RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
     server::WebPkiClientVerifier,
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::sync::CancellationToken;
 
 use super::Server;
@@ -58,6 +62,18 @@ impl Listening {
         let mut config = self.config(&self.admin()).await;
         config.auth_info = auth_info;
         config
+    }
+
+    /// A connection of the administrator's, with nothing asked on it yet.
+    pub(crate) async fn connect(&self) -> TlsStream<TcpStream> {
+        let (mut roots, pair) = (RootCertStore::empty(), self.admin());
+        roots.add(CertificateDer::from_pem_slice(self.authority.certificate().as_bytes()).unwrap()).unwrap();
+        let chain = vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+        let config = ClientConfig::builder().with_root_certificates(roots).with_client_auth_cert(chain, key).unwrap();
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
     }
 
     pub(crate) fn admin(&self) -> KeyPair {

@@ -38,6 +38,7 @@ pub(crate) const PODS: Resource = Resource {
         Subresource::Exec,
         Subresource::Attach,
         Subresource::PortForward,
+        Subresource::Proxy,
         Subresource::Resize,
     ],
     storage: "pods",

@@ -20,7 +20,7 @@ pub(crate) const SERVICES: Resource = Resource {
     short_names: &["svc"],
     categories: &["all"],
     scope: Scope::Namespaced,
-    subresources: &[Subresource::Status],
+    subresources: &[Subresource::Status, Subresource::Proxy],
     storage: "services",
     strategy: &Services,
 };

@@ -48,6 +48,7 @@ pub(crate) fn router(shown: Shown) -> Router {
         .route("/exec/{namespace}/{pod}/{container}", any(streams::exec))
         .route("/attach/{namespace}/{pod}/{container}", any(streams::attach))
         .route("/portForward/{namespace}/{pod}", any(streams::port_forward))
+        .route("/podProxy/{namespace}/{pod}/{port}", get(streams::pod_proxy))
         .route("/stats/summary", get(stats::summary))
         .route("/metrics", get(metrics::node))
         .route("/metrics/resource", get(metrics::resource))

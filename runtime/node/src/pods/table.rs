@@ -1,6 +1,7 @@
 //! What the kubelet's API may look at.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
 use carob_net::Network;
@@ -30,6 +31,7 @@ pub(crate) struct PodView {
     pub(crate) allocated: Amounts,
     /// Its network, while it has an address.
     pub(crate) network: Option<Arc<dyn Network>>,
+    pub(crate) address: Option<IpAddr>,
 }
 
 impl PodView {

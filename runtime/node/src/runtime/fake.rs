@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use carob_engine::{Interfaces, Mount};
-use carob_net::{Body, HttpService, Refused};
+use carob_net::{Body, HttpService, Network, Refused};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode};
@@ -41,6 +41,7 @@ pub(crate) struct FakeContainer {
     pub(crate) input: Input,
     pub(crate) limits: Mutex<Limits>,
     pub(crate) mounts: Vec<Mount>,
+    pub(crate) network: Arc<dyn Network>,
     pub(crate) output: Arc<dyn Output>,
     pub(crate) status: Arc<Mutex<StatusCode>>,
     /// Held by each program that runs inside it.
@@ -99,6 +100,7 @@ impl Runtime for FakeRuntime {
                     input: spec.input,
                     limits: Mutex::new(spec.limits),
                     mounts: spec.mounts,
+                    network: spec.network,
                     output: spec.output,
                     status: Arc::new(Mutex::new(StatusCode::OK)),
                     execs: Arc::default(),

@@ -1,6 +1,7 @@
 mod cluster;
 mod ending;
 mod evicting;
+mod forwarding;
 mod given;
 mod hooking;
 mod kubelet;

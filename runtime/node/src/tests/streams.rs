@@ -20,10 +20,10 @@ use crate::runtime::fake::FakeContainer;
 const V5: &str = "v5.channel.k8s.io";
 
 /// A client in the middle of a session.
-struct Client(WebSocketStream<DuplexStream>);
+pub(super) struct Client(WebSocketStream<DuplexStream>);
 
 impl Client {
-    async fn open(cluster: &Cluster, path: &str, protocol: &'static str) -> Client {
+    pub(super) async fn open(cluster: &Cluster, path: &str, protocol: &'static str) -> Client {
         let (near, far) = tokio::io::duplex(1 << 16);
         let service = TowerToHyperService::new(cluster.router());
         tokio::spawn(async move {
@@ -38,13 +38,17 @@ impl Client {
         Client(socket)
     }
 
-    async fn say(&mut self, channel: u8, bytes: &[u8]) {
+    pub(super) async fn say(&mut self, channel: u8, bytes: &[u8]) {
         let message = [&[channel], bytes].concat();
         self.0.send(Message::binary(message)).await.unwrap();
     }
 
+    pub(super) async fn close(mut self) {
+        self.0.close().await.unwrap();
+    }
+
     /// The next message that carries something, with its channel; nothing after the last.
-    async fn hear(&mut self) -> Option<(u8, Bytes)> {
+    pub(super) async fn hear(&mut self) -> Option<(u8, Bytes)> {
         while let Some(message) = self.0.next().await {
             let message = message.unwrap();
             if message.is_binary() && message.as_payload().len() > 1 {
@@ -55,7 +59,7 @@ impl Client {
         None
     }
 
-    async fn expect(&mut self, channel: u8, text: &str) {
+    pub(super) async fn expect(&mut self, channel: u8, text: &str) {
         let (on, bytes) = self.hear().await.unwrap();
         assert_eq!((on, &*String::from_utf8_lossy(&bytes)), (channel, text));
     }
@@ -69,7 +73,7 @@ impl Client {
     }
 }
 
-async fn running(cluster: &Cluster, spec: Value) -> Arc<FakeContainer> {
+pub(super) async fn running(cluster: &Cluster, spec: Value) -> Arc<FakeContainer> {
     let mut container = json!({"name": "a", "image": "app"});
     container.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
     cluster.create("p", json!({"restartPolicy": "Never", "containers": [container]})).await;
@@ -170,6 +174,8 @@ async fn what_makes_no_sense_is_refused_before_anything_is_switched() {
         ("/exec/default/p/a?output=1&command=ls", 400, "Upgrade request required"),
         ("/attach/default/p/a?output=1", 400, "Upgrade request required"),
         ("/portForward/default/p", 400, "Upgrade request required"),
+        ("/podProxy/default/q/80", 404, "pod \"q\" not found"),
+        ("/podProxy/default/p/80", 400, "Upgrade: tcp is required"),
     ] {
         let (found, said) = cluster.kubelet(path).await;
         assert_eq!(found, code, "{path}: {said}");

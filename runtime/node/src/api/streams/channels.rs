@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tokio_websockets::Message;
 
 use super::query::Wanted;
@@ -31,9 +31,9 @@ const RESIZE: u8 = 4;
 const CLOSE: u8 = 255;
 
 /// Between two signs of life. Clients give up when they hear nothing for a minute.
-pub(super) const BEAT: Duration = Duration::from_secs(15);
+const BEAT: Duration = Duration::from_secs(15);
 /// A client that answers no sign of life for so long is gone.
-pub(super) const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_secs(60);
 /// How long the last words may take.
 pub(super) const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -65,15 +65,14 @@ impl Speaker<'_> {
 
     /// Sends what is printed until the end of it. With `patience`, a client that takes nothing for so long is given up.
     pub(super) async fn output(&mut self, outbox: &Outbox, patience: Option<Duration>) -> Result<(), Gone> {
-        let mut beat = interval(BEAT);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut beats = beats();
         loop {
             tokio::select! {
                 next = outbox.next() => match next {
                     Some((stream, bytes)) => within(patience, self.print(stream, &bytes)).await?,
                     None => return Ok(()),
                 },
-                _ = beat.tick() => within(patience, self.beat()).await?,
+                _ = beats.tick() => within(patience, beat(self.sink)).await?,
             }
         }
     }
@@ -101,17 +100,29 @@ impl Speaker<'_> {
     }
 
     async fn say(&mut self, channel: u8, bytes: &[u8]) -> Result<(), Gone> {
-        let mut message = BytesMut::with_capacity(1 + bytes.len());
-        message.put_u8(channel);
-        message.put_slice(bytes);
-        self.sink.send(Message::binary(message)).await.map_err(gone)
+        self.sink.send(on(channel, bytes)).await.map_err(gone)
     }
+}
 
-    /// A question and, for a client whose own question waits behind input that nobody reads, an answer.
-    async fn beat(&mut self) -> Result<(), Gone> {
-        self.sink.feed(Message::pong(Bytes::new())).await.map_err(gone)?;
-        self.sink.send(Message::ping(Bytes::new())).await.map_err(gone)
-    }
+/// A message on a channel.
+pub(super) fn on(channel: u8, bytes: &[u8]) -> Message {
+    let mut message = BytesMut::with_capacity(1 + bytes.len());
+    message.put_u8(channel);
+    message.put_slice(bytes);
+    Message::binary(message)
+}
+
+/// When to give signs of life, the first one at once.
+pub(super) fn beats() -> Interval {
+    let mut beats = interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beats
+}
+
+/// A question and, for a client whose own question waits behind input that nobody reads, an answer.
+pub(super) async fn beat(sink: &mut SplitSink<Socket, Message>) -> Result<(), Gone> {
+    sink.feed(Message::pong(Bytes::new())).await.map_err(gone)?;
+    sink.send(Message::ping(Bytes::new())).await.map_err(gone)
 }
 
 async fn within(patience: Option<Duration>, said: impl Future<Output = Result<(), Gone>>) -> Result<(), Gone> {
@@ -121,7 +132,7 @@ async fn within(patience: Option<Duration>, said: impl Future<Output = Result<()
     }
 }
 
-fn gone(error: tokio_websockets::Error) -> Gone {
+pub(super) fn gone(error: tokio_websockets::Error) -> Gone {
     tracing::debug!(%error, "a session's client has gone");
     Gone
 }

@@ -2,12 +2,14 @@
 
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use carob_net::{Network, NetworkError, Receive, TcpConnection, TcpOptions, Transmit};
 use carob_spdy::StreamId;
+use futures::future::{Either, select};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -35,7 +37,7 @@ impl Way {
         };
         self.shared.tell(|spdy| {
             if let Err(error) = &outcome {
-                spdy.send(self.error, format!("error forwarding port {port} to pod: {error}").as_bytes());
+                spdy.send(self.error, failure(port, error).as_bytes());
             }
             spdy.finish(self.error);
             spdy.finish(self.data);
@@ -46,14 +48,7 @@ impl Way {
     async fn carry(&mut self, connection: TcpConnection) -> Result<(), NetworkError> {
         let TcpConnection { mut receive, mut transmit, .. } = connection;
         let Way { shared, data, incoming, .. } = self;
-        let to_pod = async {
-            while let Some(bytes) = incoming.recv().await {
-                let length = bytes.len();
-                send(&mut *transmit, bytes).await?;
-                shared.tell(|spdy| spdy.consumed(*data, length));
-            }
-            poll_fn(|cx| transmit.poll_shutdown(cx)).await
-        };
+        let to_pod = deliver(&mut *transmit, incoming, |length| shared.tell(|spdy| spdy.consumed(*data, length)));
         let from_pod = async {
             while let Some(bytes) = take(&mut *receive).await? {
                 shared.send(*data, &bytes).await;
@@ -61,16 +56,50 @@ impl Way {
             shared.tell(|spdy| spdy.finish(*data));
             Ok(())
         };
-        match tokio::try_join!(to_pod, from_pod) {
-            // The Pod ended the connection in its own way; the client sees its data end.
-            Err(NetworkError::ConnectionReset) | Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let outcome = match select(pin!(to_pod), pin!(from_pod)).await {
+            Either::Left((_, from_pod)) => from_pod.await,
+            Either::Right((Ok(()), to_pod)) => to_pod.await,
+            Either::Right((broken, _)) => broken,
+        };
+        in_order(outcome)
     }
 }
 
+/// Hands the Pod what comes for it, and then the end; tells `taken` of each piece. After a failure it takes nothing more:
+/// the Pod may still have something to say.
+pub(super) async fn deliver(
+    transmit: &mut dyn Transmit,
+    incoming: &mut mpsc::Receiver<Bytes>,
+    taken: impl Fn(usize),
+) -> Result<(), NetworkError> {
+    let delivered = async {
+        while let Some(bytes) = incoming.recv().await {
+            let length = bytes.len();
+            send(transmit, bytes).await?;
+            taken(length);
+        }
+        poll_fn(|cx| transmit.poll_shutdown(cx)).await
+    }
+    .await;
+    incoming.close();
+    delivered
+}
+
+/// A Pod may end a connection in its own way: the client sees its data end.
+pub(super) fn in_order(outcome: Result<(), NetworkError>) -> Result<(), NetworkError> {
+    match outcome {
+        Err(NetworkError::ConnectionReset) => Ok(()),
+        other => other,
+    }
+}
+
+/// What the client is told when a port cannot be forwarded, or no longer.
+pub(super) fn failure(port: u16, error: &NetworkError) -> String {
+    format!("error forwarding port {port} to pod: {error}")
+}
+
 /// Connects over the Pod's loopback, of either family.
-async fn connect(network: &dyn Network, port: u16) -> Result<TcpConnection, NetworkError> {
+pub(super) async fn connect(network: &dyn Network, port: u16) -> Result<TcpConnection, NetworkError> {
     let v4 = connect_to(network, Ipv4Addr::LOCALHOST.into(), port).await;
     match v4 {
         Err(NetworkError::ConnectionRefused) => connect_to(network, Ipv6Addr::LOCALHOST.into(), port).await.or(v4),
@@ -78,13 +107,14 @@ async fn connect(network: &dyn Network, port: u16) -> Result<TcpConnection, Netw
     }
 }
 
-async fn connect_to(network: &dyn Network, ip: IpAddr, port: u16) -> Result<TcpConnection, NetworkError> {
+/// Connects to one of the Pod's own addresses, as the Pod itself would.
+pub(super) async fn connect_to(network: &dyn Network, ip: IpAddr, port: u16) -> Result<TcpConnection, NetworkError> {
     let own = network.bind_tcp(SocketAddr::new(ip, 0))?;
     let connecting = own.connect(SocketAddr::new(ip, port), TcpOptions::default());
     timeout(CONNECT, connecting).await.unwrap_or(Err(NetworkError::TimedOut))
 }
 
-async fn take(receive: &mut dyn Receive) -> Result<Option<Bytes>, NetworkError> {
+pub(super) async fn take(receive: &mut dyn Receive) -> Result<Option<Bytes>, NetworkError> {
     poll_fn(|cx| receive.poll_receive(cx, PIECE)).await
 }
 

@@ -1,14 +1,17 @@
-//! `/exec`, `/attach` and `/portForward`: connections that are switched to another protocol.
+//! `/exec`, `/attach`, `/portForward` and `/podProxy`: connections that are switched to another protocol.
 //!
 //! A request is checked and answered as any other; what follows on its connection is a session, which belongs to the node
 //! and ends with it. Sessions speak WebSocket: exec and attach carry numbered channels in it (`channels.rs`), port-forward
-//! carries SPDY (`tunnel.rs`).
+//! carries SPDY (`tunnel.rs`) or channels of its own (`ports.rs`). `/podProxy` is one connection to a Pod, as it is
+//! (`pod_proxy.rs`).
 
 mod attach;
 mod channels;
 mod exec;
 mod forward;
+mod pod_proxy;
 mod port_forward;
+mod ports;
 mod processes;
 mod query;
 mod tunnel;
@@ -19,6 +22,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use carob_net::Network;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
@@ -29,6 +33,7 @@ use crate::runtime::Container;
 
 pub(super) use attach::attach;
 pub(super) use exec::exec;
+pub(super) use pod_proxy::pod_proxy;
 pub(super) use port_forward::port_forward;
 
 /// Why a request is answered without a session.
@@ -54,6 +59,13 @@ impl Sessions {
 fn pod(shown: &Shown, namespace: &str, name: &str) -> Result<Arc<PodView>, Refusal> {
     let view = shown.table.get(namespace, name);
     view.ok_or_else(|| (StatusCode::NOT_FOUND, format!("pod {name:?} not found on this node")))
+}
+
+/// The network of a Pod that still has one.
+fn network(view: &PodView) -> Result<Arc<dyn Network>, Refusal> {
+    let name = view.pod.metadata.name.as_deref().unwrap_or_default();
+    let ended = || (StatusCode::BAD_REQUEST, format!("pod {name:?} has no network (any more)"));
+    view.network.clone().ok_or_else(ended)
 }
 
 /// A container that runs, with its standard streams.

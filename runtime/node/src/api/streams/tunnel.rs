@@ -14,10 +14,9 @@ use futures::stream::SplitSink;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_websockets::Message;
 
-use super::channels::{BEAT, halves, next};
+use super::channels::{beat, beats, gone, halves, next};
 use super::forward;
 use super::upgrade::Socket;
 
@@ -49,24 +48,21 @@ pub(super) async fn run(socket: Socket, network: Arc<dyn Network>) {
 
 /// Sends what there is to send, and signs of life.
 async fn send(mut sink: SplitSink<Socket, Message>, shared: &Shared) {
-    let mut beat = interval(BEAT);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut beats = beats();
     loop {
         let output = shared.spdy.lock().output();
         shared.sent.notify_waiters();
         let sent = if output.is_empty() {
             tokio::select! {
                 () = shared.more.notified() => continue,
-                _ = beat.tick() => {}
+                _ = beats.tick() => {}
             }
-            // A question, and an answer for a client whose own question waits behind data that the Pod does not take.
-            let answered = sink.feed(Message::pong(Bytes::new())).await;
-            answered.and(sink.send(Message::ping(Bytes::new())).await)
+            beat(&mut sink).await
         } else {
-            sink.send(Message::binary(output)).await
+            sink.send(Message::binary(output)).await.map_err(gone)
         };
-        if let Err(error) = sent {
-            return tracing::debug!(%error, "a port-forward's client has gone");
+        if sent.is_err() {
+            return;
         }
     }
 }

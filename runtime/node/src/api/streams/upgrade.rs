@@ -62,22 +62,23 @@ pub(super) fn agree(mut request: Request, offered: &[&'static str]) -> Result<Ag
 impl Agreed {
     /// The socket, once the client has gone over to it.
     pub(super) async fn socket(upgrade: OnUpgrade) -> Option<Socket> {
-        match tokio::time::timeout(SWITCH, upgrade).await {
-            Ok(Ok(upgraded)) => {
-                let limits = Limits::default().max_payload_len(Some(LONGEST));
-                Some(ServerBuilder::new().limits(limits).serve(TokioIo::new(upgraded)))
-            }
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "a client went before its connection was upgraded");
-                None
-            }
-            Err(_) => None,
-        }
+        let limits = Limits::default().max_payload_len(Some(LONGEST));
+        Some(ServerBuilder::new().limits(limits).serve(upgraded(upgrade).await?))
     }
 
     pub(super) fn into_parts(self) -> (&'static str, Response, OnUpgrade) {
         (self.protocol, self.response, self.upgrade)
     }
+}
+
+/// The client's connection, once it has gone over to what was agreed.
+pub(super) async fn upgraded(upgrade: OnUpgrade) -> Option<TokioIo<Upgraded>> {
+    match tokio::time::timeout(SWITCH, upgrade).await {
+        Ok(Ok(upgraded)) => return Some(TokioIo::new(upgraded)),
+        Ok(Err(error)) => tracing::debug!(%error, "a client went before its connection was upgraded"),
+        Err(_) => tracing::debug!("a client did not switch protocols in time"),
+    }
+    None
 }
 
 fn asked(headers: &HeaderMap) -> Vec<String> {

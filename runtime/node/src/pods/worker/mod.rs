@@ -170,6 +170,7 @@ impl Worker {
             allocated: Amounts::allocated(&self.pod, &self.observed),
             volumes: Arc::downgrade(&self.volumes),
             network,
+            address: self.place.as_ref().map(Place::address),
             doom: self.doom.clone(),
         });
     }
