@@ -28,7 +28,10 @@ fn kubectl_reads_through_pods_and_services() {
         assert_eq!(kubectl.run(&["get", "--raw", &path]), "Hello, world!\n", "{path}");
     }
     // What kubectl sends goes on too.
-    assert_eq!(kubectl.run_with(&["create", "--raw", &format!("{root}/pods/{pod}/proxy/"), "-f", "-"], "x"), "Hello, world!\n");
+    assert_eq!(
+        kubectl.run_with(&["create", "--raw", &format!("{root}/pods/{pod}/proxy/"), "-f", "-"], "x"),
+        "Hello, world!\n"
+    );
     for (path, words) in [
         (format!("{root}/pods/{pod}:9/proxy/"), "error trying to reach service: dial tcp"),
         (format!("{root}/services/web:81/proxy/"), "no service port 81 found for service \"web\""),

@@ -107,9 +107,8 @@ async fn server() -> Server {
     }
     // The second leads to an address that its Pod does not have.
     for (name, pods) in [("front", &["web", "moved"][..]), ("forged", &["moved"])] {
-        let address = |pod: &&str| {
-            json!({"ip": "10.244.0.9", "targetRef": {"kind": "Pod", "namespace": "default", "name": pod}})
-        };
+        let address =
+            |pod: &&str| json!({"ip": "10.244.0.9", "targetRef": {"kind": "Pod", "namespace": "default", "name": pod}});
         let addresses: Vec<Value> = pods.iter().map(address).collect();
         let subsets = json!([{"addresses": addresses, "ports": [{"name": "http", "port": 8080}]}]);
         let endpoints = json!({"metadata": {"name": name}, "subsets": subsets});

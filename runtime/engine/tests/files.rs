@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use carob_engine::{Exit, Folder, Mount, Quota};
 use common::{Setup, call, ended, get, read, setup, setup_with};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 /// A folder to mount, beside one that is not.
@@ -100,6 +101,32 @@ async fn nothing_leads_out_of_a_mount_not_even_links_that_the_host_has_planted_a
     assert_eq!(fs::read_to_string(host.dir.path().join("secret")).unwrap(), "outside");
     let beside: Vec<_> = fs::read_dir(host.dir.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(beside.len(), 2, "{beside:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_is_refused_in_a_folder_of_the_hosts_and_nobody_waits_for_it() {
+    let (setup, host) = (setup(), Host::new());
+    for fifo in ["fifo", "p3"] {
+        mknodat(CWD, host.volume().join(fifo), FileType::Fifo, Mode::from(0o600), 0).unwrap();
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(host.volume().join("socket")).unwrap();
+    symlink("fifo", host.volume().join("link")).unwrap();
+    let mounts = || {
+        let file = Mount::file(Folder::at(host.volume()), "fifo", "/pipe");
+        vec![host.mount("/data").foreign(true), file.foreign(true)]
+    };
+    for path in ["/data/fifo", "/data/link", "/data/socket", "/pipe"] {
+        for args in [&["show", path][..], &["write", path, "x"]] {
+            let (exit, printed) = run(&setup, "file-prober", mounts(), args).await;
+            assert_eq!(exit.code, 1, "{args:?}: {printed}");
+        }
+    }
+    let (exit, printed) = run(&setup, "file-prober", mounts(), &["list", "/data"]).await;
+    assert!(exit.code == 0 && printed.contains("fifo"), "{printed}");
+    let (exit, printed) = run(&setup, "file-prober-p3", mounts(), &["/data", "hello"]).await;
+    assert!(exit.code == 1 && printed.contains("ErrorCode::Unsupported"), "{printed}");
+    let (exit, printed) = run(&setup, "file-prober", mounts(), &["write", "/data/file", "x"]).await;
+    assert_eq!(exit.code, 0, "{printed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,7 +28,10 @@ pub(super) fn onwards(headers: &HeaderMap, uri: &Uri) -> HeaderMap {
     let host = host(headers, uri);
     let told = [(header::HOST, host), (FORWARDED_HOST, host), (FORWARDED_PROTO, "https"), (FORWARDED_URI, uri.path())];
     for (name, value) in told {
-        kept.insert(name, HeaderValue::from_str(value).expect("what stands in a URI or a header may stand in a header"));
+        kept.insert(
+            name,
+            HeaderValue::from_str(value).expect("what stands in a URI or a header may stand in a header"),
+        );
     }
     kept
 }

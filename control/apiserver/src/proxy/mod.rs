@@ -37,7 +37,9 @@ pub(crate) async fn answer(call: &Call, body: Body, upgrade: Option<OnUpgrade>) 
         return redirect(&call.uri);
     }
     if client.is_some() && !target.switches() {
-        return Err(Status::bad_request("a kubelet's connections are reached by exec, attach and portforward of its Pods"));
+        return Err(Status::bad_request(
+            "a kubelet's connections are reached by exec, attach and portforward of its Pods",
+        ));
     }
     let request = request(call, body)?;
     let stream = target.dial(call).await?;

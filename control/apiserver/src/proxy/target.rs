@@ -126,9 +126,8 @@ fn service_port<'a>(service: &'a Value, name: &Name<'a>) -> Result<&'a str, Stat
     let Ok(number) = name.port.parse::<u64>() else { return Ok(name.port) };
     let mut ports = service["spec"]["ports"].as_array().into_iter().flatten();
     let port = ports.find(|port| port["port"].as_u64() == Some(number));
-    let port = port.ok_or_else(|| {
-        Status::unavailable(format!("no service port {number} found for service {:?}", name.name))
-    })?;
+    let port =
+        port.ok_or_else(|| Status::unavailable(format!("no service port {number} found for service {:?}", name.name)))?;
     Ok(port["name"].as_str().unwrap_or_default())
 }
 
@@ -186,9 +185,7 @@ mod tests {
 
     #[test]
     fn only_pods_of_the_namespace_are_behind_a_service() {
-        let address = |ip: &str, kind: &str, namespace: &str| {
-            json!({"ip": ip, "targetRef": {"kind": kind, "namespace": namespace, "name": "p"}})
-        };
+        let address = |ip: &str, kind: &str, namespace: &str| json!({"ip": ip, "targetRef": {"kind": kind, "namespace": namespace, "name": "p"}});
         let endpoints = json!({"subsets": [
             {"ports": [{"name": "other", "port": 1}], "addresses": [address("10.0.0.1", "Pod", "a")]},
             {"ports": [{"name": "web", "port": 8080}], "addresses": [

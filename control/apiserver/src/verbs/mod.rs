@@ -132,6 +132,17 @@ impl Call {
         };
         let (api, query, headers) = (self.api.clone(), self.query.clone(), self.headers.clone());
         let (method, uri) = (self.method.clone(), self.uri.clone());
-        Self { api, served, address, verb, method, uri, query, headers, form: self.form, identity: self.identity.clone() }
+        Self {
+            api,
+            served,
+            address,
+            verb,
+            method,
+            uri,
+            query,
+            headers,
+            form: self.form,
+            identity: self.identity.clone(),
+        }
     }
 }

@@ -6,6 +6,8 @@
 //! - preopened folders are shared by all instances of a container, and opened when the first of them asks (`mount.rs`);
 //! - open files are counted, by container and by node (`open.rs`);
 //! - what a file grows by is taken from the mount's [`Quota`] before it is written (`write.rs`);
+//! - FIFOs, sockets and devices in folders of the host's can be looked at and not opened: WASI has no open that does not
+//!   wait (the type is looked at first; a host that exchanges a file for a FIFO in that moment is not guarded against);
 //! - nothing is renamed or linked from one mount to another, as between two file systems: a file would leave its quota.
 //!
 //! File operations run on threads that may block, one at a time for each operation of a guest, and are not charged to the
@@ -76,6 +78,8 @@ enum Refusal {
     TooManyOpen,
     /// The quota has no place for it.
     NoSpace,
+    /// A FIFO, a socket or a device.
+    NoFile,
 }
 
 /// Bytes that a new file, folder or link takes of a quota: file systems need about this much for the entry itself.
@@ -151,6 +155,11 @@ impl<'a> Files<'a> {
 
     fn quota(&self, descriptor: &Resource<Descriptor>) -> Option<Arc<dyn Quota>> {
         self.mount(descriptor).and_then(Mount::bound)
+    }
+
+    /// Whether something that is no file may lie below this folder. No guest can make such a thing.
+    fn is_foreign(&self, folder: &Resource<Descriptor>) -> bool {
+        self.mount(folder).is_some_and(Mount::is_foreign)
     }
 
     fn place(&self) -> Result<Place, Refusal> {

@@ -67,13 +67,14 @@ pub struct Mount {
     /// The one file of the folder that is seen, in the place of the folder.
     file: Option<String>,
     read_only: bool,
+    foreign: bool,
     quota: Option<Arc<dyn Quota>>,
 }
 
 impl Mount {
     /// A folder with all that is below it, at the absolute `guest_path`.
     pub fn folder(folder: Folder, guest_path: impl Into<String>) -> Mount {
-        Mount { guest_path: guest_path.into(), folder, file: None, read_only: false, quota: None }
+        Mount { guest_path: guest_path.into(), folder, file: None, read_only: false, foreign: false, quota: None }
     }
 
     /// The one file `name` of a folder, at `guest_path`.
@@ -89,6 +90,13 @@ impl Mount {
     #[must_use]
     pub fn read_only(self, read_only: bool) -> Mount {
         Mount { read_only, ..self }
+    }
+
+    /// Whether others than guests make files there, as in a folder of the host's. What is neither a file nor a folder is not
+    /// opened then: a FIFO would hold a thread until somebody opens its other end, and a device for as long as it likes.
+    #[must_use]
+    pub fn foreign(self, foreign: bool) -> Mount {
+        Mount { foreign, ..self }
     }
 
     /// Bounds what is stored there.
@@ -117,6 +125,10 @@ impl Mount {
 
     pub(super) fn single_file(&self) -> Option<&str> {
         self.file.as_deref()
+    }
+
+    pub(super) fn is_foreign(&self) -> bool {
+        self.foreign
     }
 
     pub(super) fn bound(&self) -> Option<Arc<dyn Quota>> {

@@ -38,6 +38,7 @@ impl From<Refusal> for FsError {
             Refusal::CrossDevice => ErrorCode::CrossDevice,
             Refusal::TooManyOpen => ErrorCode::InsufficientMemory,
             Refusal::NoSpace => ErrorCode::InsufficientSpace,
+            Refusal::NoFile => ErrorCode::Unsupported,
         })
     }
 }
@@ -54,6 +55,11 @@ impl Files<'_> {
         let output: DynOutputStream = Box::new(FileOutput::new(self.file(fd)?, position));
         Ok(self.table.push(output)?)
     }
+}
+
+/// A link is what the open itself refuses, if it is not to be followed.
+fn is_openable(kind: DescriptorType) -> bool {
+    matches!(kind, DescriptorType::Directory | DescriptorType::RegularFile | DescriptorType::SymbolicLink)
 }
 
 impl HostDescriptor for Files<'_> {
@@ -166,6 +172,12 @@ impl HostDescriptor for Files<'_> {
         let (path, place, parent) = (self.path(&fd, path)?, self.place()?, fd.rep());
         if open_flags.contains(OpenFlags::CREATE) {
             charge(self.quota(&fd)).await?;
+        }
+        if self.is_foreign(&fd) {
+            let found = self.wasi().stat_at(Fd::new_borrow(parent), path_flags, path.clone()).await;
+            if found.is_ok_and(|found| !is_openable(found.type_)) {
+                return Err(Refusal::NoFile.into());
+            }
         }
         let opened = self.wasi().open_at(fd, path_flags, path, open_flags, flags).await?;
         self.opened(parent, &opened, place).map_err(FsError::trap)?;

@@ -23,6 +23,11 @@ type Done = FutureReader<Result<(), ErrorCode>>;
 /// wasmtime-wasi's implementation, over the same store.
 type Wasi = WasiFilesystem;
 
+/// A link is what the open itself refuses, if it is not to be followed.
+fn is_openable(kind: &DescriptorType) -> bool {
+    matches!(kind, DescriptorType::Directory | DescriptorType::RegularFile | DescriptorType::SymbolicLink)
+}
+
 impl preopens::Host for Files<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Fd, String)>> {
         self.preopens()
@@ -50,6 +55,7 @@ impl From<Refusal> for ErrorCode {
             Refusal::CrossDevice => ErrorCode::CrossDevice,
             Refusal::TooManyOpen => ErrorCode::InsufficientMemory,
             Refusal::NoSpace => ErrorCode::InsufficientSpace,
+            Refusal::NoFile => ErrorCode::Unsupported,
         }
     }
 }
@@ -254,6 +260,12 @@ impl HostDescriptorWithStore<Host> for FileSystem {
         let (path, place) = (path?, place?);
         if open_flags.contains(OpenFlags::CREATE) {
             charge(quota).await?;
+        }
+        if with(store, |files| files.is_foreign(&fd)) {
+            let found = Wasi::stat_at(&wasi(store), Fd::new_borrow(parent), path_flags, path.clone()).await;
+            if found.is_ok_and(|found| !is_openable(&found.type_)) {
+                return Err(Refusal::NoFile.into());
+            }
         }
         let opened = Wasi::open_at(&wasi(store), fd, path_flags, path, open_flags, flags).await?;
         with(store, |mut files| files.opened(parent, &opened, place)).map_err(FilesystemError::trap)?;

@@ -186,7 +186,7 @@ impl PodVolumes {
         }
         if let Some(source) = volume.host_path.clone() {
             let place = blocking(move || host_path::place(&source.path, source.type_.as_deref().unwrap_or_default()));
-            return place.await.map(Volume::at);
+            return Ok(Volume { foreign: true, ..Volume::at(place.await?) });
         }
         if let Some(source) = &volume.persistent_volume_claim {
             return self.claim(source, look).await;
@@ -224,7 +224,7 @@ impl PodVolumes {
             claim::place(&name, volume.as_deref(), node)
         });
         let place = place.await?;
-        Ok(Volume { read_only: source.read_only == Some(true), ..Volume::at(place) })
+        Ok(Volume { read_only: source.read_only == Some(true), foreign: true, ..Volume::at(place) })
     }
 
     fn own_folder(&self, volume: &str) -> PathBuf {

@@ -94,12 +94,14 @@ struct Volume {
     read_only: bool,
     /// Its files change while the Pod runs.
     live: bool,
+    /// Others than the node and its guests make files there.
+    foreign: bool,
     quota: Option<Arc<dyn Quota>>,
 }
 
 impl Volume {
     fn at(place: Place) -> Volume {
-        Volume { folder: Folder::at(place.folder()), place, read_only: false, live: false, quota: None }
+        Volume { folder: Folder::at(place.folder()), place, read_only: false, live: false, foreign: false, quota: None }
     }
 }
 

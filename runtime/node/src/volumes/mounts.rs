@@ -41,7 +41,7 @@ impl Mounter<'_> {
             None => whole(volume, at),
             Some(part) => self.part(n, mount, volume, part, read_only).map(|part| as_mount(part, volume, at))?,
         };
-        let made = made.read_only(read_only);
+        let made = made.read_only(read_only).foreign(volume.foreign);
         Ok((point, volume.quota.iter().cloned().fold(made, Mount::quota)))
     }
 
