@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::tools;
+use crate::wait::PATIENCE;
 
 /// What a command ended with.
 #[derive(Debug)]
@@ -149,7 +153,10 @@ impl Kubectl {
     pub fn follow(&self, arguments: &[&str]) -> Lines {
         let mut child = self.command(arguments).spawn().expect("kubectl runs");
         let output = BufReader::new(child.stdout.take().expect("the output is piped"));
-        Lines { child, output }
+        let (sender, lines) = mpsc::channel();
+        // It ends with the command.
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Lines { child, lines }
     }
 
     /// The command that would be run, with its input and output piped.
@@ -168,25 +175,23 @@ impl Kubectl {
 /// The output of a command that goes on.
 pub struct Lines {
     child: Child,
-    output: BufReader<ChildStdout>,
+    lines: Receiver<String>,
 }
 
 impl Lines {
     /// Reads until a line that holds the words, and answers that line.
     ///
     /// # Panics
-    /// If the command ends before.
+    /// If the command ends before, or the line does not come.
     #[track_caller]
     pub fn until(&mut self, words: &str) -> String {
-        let mut seen = String::new();
+        let (end, mut seen) = (Instant::now() + PATIENCE, String::new());
         loop {
-            let mut line = String::new();
-            let length = self.output.read_line(&mut line).expect("the output is text");
-            assert!(length > 0, "the command ended before {words:?}:\n{seen}");
-            if line.contains(words) {
-                return line.trim_end().to_owned();
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.contains(words) => return line,
+                Ok(line) => seen.push_str(&format!("{line}\n")),
+                Err(end) => panic!("no {words:?}: {end}, after\n{seen}"),
             }
-            seen.push_str(&line);
         }
     }
 }

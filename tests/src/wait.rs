@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Far more than anything takes, so that a slow machine does not fail a test.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// Waits until a condition holds.

@@ -91,7 +91,7 @@ fn a_pod_is_watched_from_pending_to_its_end() {
     let kubectl = Cluster::shared().namespace("watched");
     // Once it lists what is there, it misses nothing that comes.
     kubectl.apply(&manifests::server("first"));
-    let mut watch = kubectl.follow(&["get", "pods", "--watch", "--request-timeout=90s"]);
+    let mut watch = kubectl.follow(&["get", "pods", "--watch"]);
     watch.until("first");
     kubectl.apply(&manifests::counter("job", "Never", &["--count", "10", "--period-ms", "100"]));
     for phase in ["Pending", "Running", "Completed"] {

@@ -125,8 +125,9 @@ fn a_container_that_keeps_failing_waits_longer_and_longer() {
         eventually("the row says so", || {
             kubectl.run(&["get", "pod", "always", "--no-headers"]).contains("CrashLoopBackOff")
         });
-        let events = kubectl.run(&["get", "events", "--field-selector", "involvedObject.name=always"]);
-        assert!(events.contains("BackOff"), "{events}");
+        eventually("an Event says so", || {
+            kubectl.run(&["get", "events", "--field-selector", "involvedObject.name=always"]).contains("BackOff")
+        });
     });
 }
 

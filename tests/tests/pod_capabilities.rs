@@ -120,8 +120,9 @@ fn what_is_not_granted_is_named_with_what_to_declare() {
     let message = waiting(&kubectl, "nothing", 0, "CreateContainerError");
     assert!(message.contains("imports wasi:keyvalue/"), "{message}");
     assert!(message.contains("keyvalue.carob.dev/app: NAME"), "{message}");
-    let events = kubectl.run(&["get", "events", "--field-selector", "involvedObject.name=nothing"]);
-    assert!(events.contains("wasi:keyvalue/"), "{events}");
+    eventually("an Event names it", || {
+        kubectl.run(&["get", "events", "--field-selector", "involvedObject.name=nothing"]).contains("wasi:keyvalue/")
+    });
 
     kubectl.apply(&pod("wrong", "keyvalue.carob.dev/app: 'counts:maybe'", &["app=visits"]));
     let message = waiting(&kubectl, "wrong", 0, "CreateContainerConfigError");

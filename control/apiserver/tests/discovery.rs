@@ -138,6 +138,32 @@ async fn schemas_are_published() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_second_version_is_published_as_protobuf_too() {
+    const MEDIA: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let server = Server::start().await;
+    let get = async |accept: &str, tag: &str| {
+        let headers = [("accept", accept), ("if-none-match", tag)];
+        server.send(Method::GET, "/openapi/v2", &headers, "").await
+    };
+    let json = get("application/json", "").await.expect(200);
+    let tag = json.headers["etag"].to_str().unwrap();
+    let protobuf = get(MEDIA, tag).await.expect(200);
+    assert_eq!(protobuf.headers["content-type"], "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+    assert_eq!(protobuf.headers["vary"], "Accept");
+    assert!(protobuf.text.starts_with("\n\u{3}2.0"), "the first field is the version of OpenAPI");
+    let own = protobuf.headers["etag"].to_str().unwrap();
+    get(MEDIA, own).await.expect(304);
+    for (accept, form) in [
+        (format!("{MEDIA},application/json"), &protobuf),
+        (format!("text/html, application/json;q=0.9, {MEDIA}"), &json),
+        ("text/html".into(), &json),
+    ] {
+        let answer = get(&accept, "").await.expect(200);
+        assert_eq!(answer.headers["content-type"], form.headers["content-type"], "{accept}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pod_is_created_in_table_form() {
     let server = Server::start().await;
     let headers = [("accept", TABLE), ("content-type", "application/json")];

@@ -4,7 +4,7 @@
 //! Follows <https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding>: four bytes of magic, a
 //! `runtime.Unknown` that names the kind, the object in it. Answers are always JSON, which these clients accept.
 
-mod message;
+pub(crate) mod message;
 mod numbers;
 mod scalars;
 

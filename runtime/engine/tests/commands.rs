@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use carob_engine::{CompileError, Kind, Limits, Reason, ResizeError, StartError};
-use common::{SPIN, command, ended, setup, setup_with};
+use common::{SPIN, command, ended, eventually, setup, setup_with};
 
 const MIB: u64 = 1 << 20;
 
@@ -119,9 +119,7 @@ async fn a_memory_limit_below_what_is_held_is_refused() {
     let setup = setup();
     let program = setup.wat(&command(16, SPIN)).await;
     let (container, _) = setup.start(&program, &[], Limits::default());
-    while container.usage().memory_bytes == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually(|| container.usage().memory_bytes > 0).await;
     let refused = container.resize(Limits { memory: Some(65536), ..Limits::default() }).unwrap_err();
     assert_eq!(refused, ResizeError::BelowUse { held: 16 * 65536, limit: 65536 });
     container.resize(Limits { memory: Some(16 * 65536), ..Limits::default() }).unwrap();
@@ -141,16 +139,12 @@ async fn usage_is_metered_and_memory_given_back() {
     let setup = setup();
     let program = setup.wat(&command(16, SPIN)).await;
     let (container, _) = setup.start(&program, &[], Limits::default());
-    while container.usage().cpu < Duration::from_millis(50) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually(|| container.usage().cpu >= Duration::from_millis(50)).await;
     assert_eq!(container.usage().memory_bytes, 16 * 65536);
     container.kill();
     let exit = ended(&container).await;
     assert_eq!((exit.code, exit.reason), (137, Reason::Error));
-    while container.usage().memory_bytes > 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually(|| container.usage().memory_bytes == 0).await;
     assert_eq!(container.exited().await, exit, "it can be asked again");
 }
 
@@ -161,9 +155,7 @@ async fn a_cpu_limit_holds_a_spinner_back() {
     let limits = Limits { cpu_millis: Some(100), ..Limits::default() };
     let (container, _) = setup.start(&program, &[], limits);
     let begun = std::time::Instant::now();
-    while container.usage().cpu < Duration::from_millis(60) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    eventually(|| container.usage().cpu >= Duration::from_millis(60)).await;
     // 4 ms of burst, then a tenth of the time: 60 ms cannot be had in less than 550 ms, on any machine, but for one tick.
     let least = Duration::from_millis(500);
     assert!(begun.elapsed() > least, "{:?} of CPU after {:?}", container.usage().cpu, begun.elapsed());

@@ -10,7 +10,7 @@ use carob_engine::{
     Composition, Container, ContainerConfig, Kind, Limits, Link, LinkError, Peer, Program, Reason, StartError,
 };
 use carob_net::HttpService;
-use common::{Printed, SPIN, Setup, call, config, ended, get, read, setup, setup_with};
+use common::{Printed, SPIN, Setup, call, config, ended, eventually, get, read, setup, setup_with};
 use futures::FutureExt;
 
 const INTERFACE: &str = "shop:prices/quotes@1.0.0";
@@ -227,17 +227,13 @@ async fn a_call_that_goes_on_after_its_caller_is_ended_with_its_container() {
     let exporting = ContainerConfig { composition, ..config(Arc::new(Printed::default())) };
     let spinner_runs = setup.engine.start(&spinner, exporting).unwrap();
     let caller = setup.engine.start(&caller, linked(vec![link("t:t/i", &spinner, &peer)])).unwrap();
-    while spinner_runs.usage().cpu < std::time::Duration::from_millis(20) {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| spinner_runs.usage().cpu >= std::time::Duration::from_millis(20)).await;
     assert!(spinner_runs.exited().now_or_never().is_none(), "somebody waits for it");
     caller.kill();
     let exit = ended(&spinner_runs).await;
     assert!(exit.code == 137 && exit.message.contains("after its caller had gone away"), "{exit:?}");
     // The end is told first, then acted upon.
-    while peer.is_running() {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| !peer.is_running()).await;
 }
 
 /// An importer of `t:t/i` with one function of this type.

@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use carob_engine::{Container, Exec, ExecConfig, ExecError, Exit, Input, Limits, Program, Reason};
-use common::{Printed, SPIN, command, ended, setup, setup_with};
+use common::{Printed, SPIN, command, ended, eventually, setup, setup_with};
 
 const MIB: u64 = 1 << 20;
 
@@ -60,17 +60,11 @@ async fn it_ends_when_nobody_holds_it_and_gives_its_memory_and_place_back() {
     let server = setup.sample("hello-http").await;
     let (container, _) = setup.start(&server, &[], Limits::default());
     let running = exec(&container, &spin, &[]).unwrap();
-    while container.usage().memory_bytes < MIB {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| container.usage().memory_bytes >= MIB).await;
     assert!(matches!(exec(&container, &spin, &[]), Err(ExecError::TooMany { limit: 1 })));
     drop(running);
-    while container.usage().memory_bytes > 0 {
-        tokio::task::yield_now().await;
-    }
-    while exec(&container, &spin, &[]).is_err() {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| container.usage().memory_bytes == 0).await;
+    eventually(|| exec(&container, &spin, &[]).is_ok()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,9 +89,7 @@ async fn its_processor_time_is_the_containers() {
     let server = setup.sample("hello-http").await;
     let (container, _) = setup.start(&server, &[], Limits::default());
     let _running = exec(&container, &spin, &[]).unwrap();
-    while container.usage().cpu < std::time::Duration::from_millis(20) {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| container.usage().cpu >= std::time::Duration::from_millis(20)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,14 +111,10 @@ async fn a_hundred_at_once_are_held_to_the_limit() {
     assert!(
         asked.iter().flat_map(|asked| asked.as_ref().err()).all(|error| matches!(error, ExecError::TooMany { .. }))
     );
-    while container.usage().memory_bytes < 8 * MIB {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| container.usage().memory_bytes >= 8 * MIB).await;
     assert_eq!(container.usage().memory_bytes, 8 * MIB);
     drop(asked);
-    while container.usage().memory_bytes > 0 {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| container.usage().memory_bytes == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

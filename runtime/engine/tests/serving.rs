@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use carob_engine::{Kind, Limits, Reason};
 use carob_net::Refused;
-use common::{SPIN, call, ended, get, handler, read, setup, setup_with};
+use common::{SPIN, call, ended, eventually, get, handler, read, setup, setup_with};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_versions_answer_concurrent_requests() {
@@ -36,9 +36,7 @@ async fn an_idle_server_holds_no_instance() {
     let service = container.http().unwrap();
     assert_eq!(container.usage().memory_bytes, 0);
     read(call(&service, get("/")).await.unwrap()).await;
-    while container.usage().memory_bytes > 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually(|| container.usage().memory_bytes == 0).await;
     assert_eq!(read(call(&service, get("/")).await.unwrap()).await.0, 200);
 }
 
@@ -103,9 +101,7 @@ async fn spinning_handlers_do_not_stop_their_neighbours_and_time_out() {
     assert_eq!(statuses, vec![200; 20]);
     assert!(stuck.into_iter().all(|answer| answer.unwrap().status() == 504));
     // Nobody waits for them any more, so the instances are gone.
-    while spinning.usage().memory_bytes > 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually(|| spinning.usage().memory_bytes == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,13 +111,9 @@ async fn a_client_that_goes_away_ends_its_instance() {
     let (container, _) = setup.start(&program, &[], Limits::default());
     let service = container.http().unwrap();
     let request = tokio::spawn(service.call(get("/")));
-    while container.usage().memory_bytes == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually(|| container.usage().memory_bytes > 0).await;
     request.abort();
-    while container.usage().memory_bytes > 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually(|| container.usage().memory_bytes == 0).await;
     assert_eq!(service.load(), 0);
 }
 
@@ -147,9 +139,7 @@ async fn a_request_whose_memory_does_not_fit_waits_and_is_then_given_back() {
     let (container, _) = setup.start(&program, &[], limits);
     let service = container.http().unwrap();
     let first = tokio::spawn(service.call(get("/first")));
-    while container.usage().memory_bytes == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually(|| container.usage().memory_bytes > 0).await;
     let (refused, request) = service.call(get("/second")).await.err().unwrap();
     assert!(matches!(refused, Refused::Overloaded), "{refused}");
     assert_eq!(request.unwrap().uri().path(), "/second");
@@ -167,9 +157,7 @@ async fn a_full_queue_refuses_and_instances_are_bounded() {
     let (container, _) = setup.start(&program, &[], Limits::default());
     let service = container.http().unwrap();
     let stuck: Vec<_> = (0..2).map(|_| tokio::spawn(service.call(get("/")))).collect();
-    while container.usage().memory_bytes < 2 * 65536 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually(|| container.usage().memory_bytes >= 2 * 65536).await;
     let calls: Vec<_> = (0..6).map(|_| call(&service, get("/"))).collect();
     let answers = futures::future::join_all(calls).await;
     assert!(answers.iter().all(|answer| matches!(answer, Err(Refused::Overloaded))), "{answers:?}");
@@ -200,9 +188,7 @@ async fn what_does_not_drain_is_killed() {
     let (container, _) = setup.start(&program, &[], Limits::default());
     let service = container.http().unwrap();
     let request = tokio::spawn(service.call(get("/")));
-    while container.usage().memory_bytes == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually(|| container.usage().memory_bytes > 0).await;
     container.terminate(Duration::from_millis(50));
     assert_eq!(ended(&container).await.code, 137);
     let (refused, _) = request.await.unwrap().err().unwrap();

@@ -32,7 +32,7 @@ const RESOURCES: &[Resource<'_>] = &[
     },
 ];
 
-fn openapi() -> OpenApi<'static> {
+pub(super) fn openapi() -> OpenApi<'static> {
     OpenApi { resources: RESOURCES, version: "v1.37.0" }
 }
 

@@ -4,7 +4,7 @@ use super::ProtobufError;
 
 /// What a field holds on the wire.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Payload<'a> {
+pub(crate) enum Payload<'a> {
     Varint(u64),
     Fixed64(u64),
     Fixed32(u32),
@@ -13,7 +13,7 @@ pub(super) enum Payload<'a> {
 
 impl<'a> Payload<'a> {
     /// Whether it is what a Go value holds that nobody has set.
-    pub(super) fn is_zero(&self) -> bool {
+    pub(crate) fn is_zero(&self) -> bool {
         match self {
             Self::Varint(number) | Self::Fixed64(number) => *number == 0,
             Self::Fixed32(number) => *number == 0,
@@ -21,32 +21,32 @@ impl<'a> Payload<'a> {
         }
     }
 
-    pub(super) fn bytes(self) -> Result<&'a [u8], ProtobufError> {
+    pub(crate) fn bytes(self) -> Result<&'a [u8], ProtobufError> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
             _ => Err(ProtobufError::Malformed("a number stands where a string or message should")),
         }
     }
 
-    pub(super) fn number(self) -> Result<u64, ProtobufError> {
+    pub(crate) fn number(self) -> Result<u64, ProtobufError> {
         match self {
             Self::Varint(number) => Ok(number),
             _ => Err(ProtobufError::Malformed("a number is not where one should stand")),
         }
     }
 
-    pub(super) fn message(self) -> Result<Message<'a>, ProtobufError> {
+    pub(crate) fn message(self) -> Result<Message<'a>, ProtobufError> {
         self.bytes().map(Message::new)
     }
 }
 
 /// The fields of a message, in the order of the wire. Ends after the first error.
-pub(super) struct Message<'a> {
+pub(crate) struct Message<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Message<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 

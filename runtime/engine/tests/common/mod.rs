@@ -123,14 +123,27 @@ impl Printed {
 
     /// Waits until `text` was printed.
     pub(crate) async fn contains(&self, text: &str) {
-        for _ in 0..6000 {
-            if self.text().contains(text) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{text:?} was never printed, but {:?}", self.text());
+        let printed = wait_for(|| self.text().contains(text)).await;
+        assert!(printed, "{text:?} was never printed, but {:?}", self.text());
     }
+}
+
+/// Waits until a condition holds, but not for ever.
+#[track_caller]
+pub(crate) fn eventually(condition: impl Fn() -> bool) -> impl Future<Output = ()> {
+    let asked = std::panic::Location::caller();
+    async move { assert!(wait_for(condition).await, "what is waited for at {asked} has never come") }
+}
+
+/// Whether the condition came to hold within far more time than anything takes.
+async fn wait_for(condition: impl Fn() -> bool) -> bool {
+    for _ in 0..12_000 {
+        if condition() {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    false
 }
 
 pub(crate) fn get(path: &str) -> Request<Body> {

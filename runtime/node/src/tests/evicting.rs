@@ -50,9 +50,12 @@ async fn a_node_under_pressure_says_so_and_refuses_who_asked_for_nothing() {
     let mut cluster = Cluster::without_node().await;
     start_short_node(&mut cluster);
     let nodes: Api<Node> = Api::all(cluster.client.clone());
-    while !has_memory_pressure(&json!(nodes.get_opt("n1").await.unwrap())) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let pressed = async {
+        while !has_memory_pressure(&json!(nodes.get_opt("n1").await.unwrap())) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(900), pressed).await.expect("the node says that it is short of memory");
     cluster.create("nothing", json!({"containers": [{"name": "a", "image": "app"}]})).await;
     let refused = cluster.pod_when("nothing", |pod| pod["status"]["phase"] == "Failed").await;
     assert_eq!(refused["status"]["reason"], "Evicted");

@@ -22,8 +22,7 @@ use super::payload::{self, Payload};
 use super::projected::Sources;
 use super::token::{self, Token};
 use super::{
-    Failed, Inputs, Place, PodVolumes, Volume, atomic, claim, config_map, downward_api, empty_dir, host_path,
-    projected, secret,
+    Failed, Inputs, Place, PodVolumes, Volume, atomic, claim, downward_api, empty_dir, host_path, keyed, projected,
 };
 use crate::pods::PodExt;
 
@@ -95,11 +94,15 @@ impl PodVolumes {
         let inputs = Inputs { pod, allocatable: &allocatable };
         if let Some(source) = &volume.config_map {
             let found = look.see(objects.config_map(namespace, &source.name)).await?;
-            return config_map::volume(source, found.as_deref()).map(Some);
+            let mode = payload::mode(source.default_mode, super::DEFAULT_MODE);
+            let items = source.items.as_deref();
+            return keyed::files(found.as_deref(), &source.name, items, source.optional, mode).map(Some);
         }
         if let Some(source) = &volume.secret {
             let found = look.see(objects.secret(namespace, source.secret_name.as_deref().unwrap_or_default())).await?;
-            return secret::volume(source, found.as_deref()).map(Some);
+            let mode = payload::mode(source.default_mode, super::DEFAULT_MODE);
+            let (name, items) = (source.secret_name.as_deref().unwrap_or_default(), source.items.as_deref());
+            return keyed::files(found.as_deref(), name, items, source.optional, mode).map(Some);
         }
         if let Some(source) = &volume.downward_api {
             let (items, mode) = (source.items.as_deref().unwrap_or_default(), source.default_mode);

@@ -20,13 +20,13 @@
 
 mod atomic;
 mod claim;
-mod config_map;
 mod downward_api;
 mod empty_dir;
 mod error;
 mod given;
 mod host_path;
 mod keep;
+mod keyed;
 mod look;
 mod memory;
 mod mounts;
@@ -35,7 +35,6 @@ mod payload;
 mod projected;
 mod quota;
 mod root;
-mod secret;
 mod stored;
 mod sub_path;
 mod token;

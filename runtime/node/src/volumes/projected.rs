@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, ProjectedVolumeSource, Secret, Volum
 
 use super::error::VolumeError;
 use super::payload::{File, Payload, clean, mode};
-use super::{Inputs, config_map, downward_api, secret};
+use super::{Inputs, downward_api, keyed};
 
 /// What the sources of a projected volume were read as, by their place.
 #[derive(Default)]
@@ -38,11 +38,11 @@ fn files(
 ) -> Result<Payload, VolumeError> {
     if let Some(map) = &part.config_map {
         let found = sources.config_maps.get(&n).and_then(Option::as_deref);
-        return config_map::files(found, &map.name, map.items.as_deref(), map.optional, mode);
+        return keyed::files(found, &map.name, map.items.as_deref(), map.optional, mode);
     }
     if let Some(part) = &part.secret {
         let found = sources.secrets.get(&n).and_then(Option::as_deref);
-        return secret::files(found, &part.name, part.items.as_deref(), part.optional, mode);
+        return keyed::files(found, &part.name, part.items.as_deref(), part.optional, mode);
     }
     if let Some(part) = &part.downward_api {
         return downward_api::files(inputs.pod, part.items.as_deref().unwrap_or_default(), mode, inputs.allocatable);
