@@ -26,11 +26,12 @@ use crate::local_path;
 use crate::logs::{LogHub, PodDirs};
 use crate::machine::Machine;
 use crate::pods::{self, Context, EventWriter, Links, PodTable, Recorder, ServiceWatch};
+use crate::quantity;
 use crate::registration::{NodeFacts, allocatable, keep_lease, keep_node};
 use crate::runtime::{Runtime, WasmRuntime};
 use crate::stats::{self, Samples};
 use crate::tools;
-use crate::volumes::{MemoryDirs, Objects, Roots};
+use crate::volumes::{MemoryDirs, NodeMemory, Objects, Roots};
 
 /// How a node is named and what it may use.
 #[derive(Clone)]
@@ -120,9 +121,12 @@ impl Node {
         let (links, services) = Links::new(client.clone());
         let (news_sender, image_news) = watch::channel(());
         let (pressure, pressed) = watch::channel(Pressure::default());
+        let table = PodTable::default();
+        let memory = allocatable.get("memory").and_then(quantity::units).unwrap_or(0);
         let context = Context {
             objects: Objects::new(client.clone()),
             memory: MemoryDirs::of(&config.data_dir),
+            node_memory: NodeMemory::new(table.clone(), memory),
             roots: Roots::new(config.data_dir.join("roots")),
             labels,
             client,
@@ -137,7 +141,7 @@ impl Node {
             clock,
             logs: LogHub::default(),
             dirs: PodDirs::new(config.data_dir.join("pods")),
-            table: PodTable::default(),
+            table,
             node_name: config.name.clone(),
             host_ip: config.address,
             pressure: pressed,

@@ -19,7 +19,7 @@ use crate::ip::PodIps;
 use crate::keyvalue::Buckets;
 use crate::logs::{LogHub, PodDirs};
 use crate::runtime::Runtime;
-use crate::volumes::{MemoryDirs, Objects, Roots};
+use crate::volumes::{MemoryDirs, NodeMemory, Objects, Roots};
 
 pub(crate) struct Context {
     pub(crate) client: Client,
@@ -44,6 +44,7 @@ pub(crate) struct Context {
     /// What volumes are made from.
     pub(crate) objects: Objects,
     pub(crate) memory: MemoryDirs,
+    pub(crate) node_memory: Arc<NodeMemory>,
     pub(crate) roots: Roots,
     /// What the node is short of.
     pub(crate) pressure: watch::Receiver<Pressure>,

@@ -7,6 +7,7 @@ use carob_engine::Quota;
 use k8s_openapi::api::core::v1::{Container, EmptyDirVolumeSource, Pod};
 use tokio::sync::watch;
 
+use super::charge::PodMemory;
 use super::error::VolumeError;
 use super::quota::{Bound, Bounds};
 use super::{Place, Volume};
@@ -19,11 +20,17 @@ pub(super) fn is_memory(source: &EmptyDirVolumeSource) -> bool {
 }
 
 /// The folder, which keeps what is in it already: it outlives containers, and the node's process. It blocks.
-pub(super) fn volume(folder: PathBuf, bounds: Vec<Arc<Bound>>) -> Result<Volume, VolumeError> {
+pub(super) fn volume(
+    folder: PathBuf,
+    bounds: Vec<Arc<Bound>>,
+    memory: Option<Arc<PodMemory>>,
+) -> Result<Volume, VolumeError> {
     fs::create_dir_all(&folder).map_err(VolumeError::disk(&folder))?;
     fs::set_permissions(&folder, Permissions::from_mode(0o777)).map_err(VolumeError::disk(&folder))?;
     bounds.iter().for_each(|bound| bound.add(folder.clone()));
-    let quota = (!bounds.is_empty()).then(|| Arc::new(Bounds(bounds)) as Arc<dyn Quota>);
+    let bounds = bounds.into_iter().map(|bound| bound as Arc<dyn Quota>);
+    let quotas: Vec<_> = bounds.chain(memory.map(|memory| memory as Arc<dyn Quota>)).collect();
+    let quota = (!quotas.is_empty()).then(|| Arc::new(Bounds(quotas)) as Arc<dyn Quota>);
     Ok(Volume { quota, ..Volume::at(Place::Folder(folder)) })
 }
 

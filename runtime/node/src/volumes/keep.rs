@@ -88,8 +88,10 @@ impl PodVolumes {
     }
 
     fn is_bound(&self, pod: &Pod) -> bool {
+        let known = self.known.lock();
         self.bound.is_some()
-            || !self.known.lock().bounds.is_empty()
+            || !known.bounds.is_empty()
+            || known.memory.is_some()
             || pod.containers().any(|one| empty_dir::limit(&one).is_some())
     }
 
@@ -100,7 +102,7 @@ impl PodVolumes {
             logs += used;
             if let Some(limit) = empty_dir::limit(&container).filter(|limit| used > *limit) {
                 let message = empty_dir::container_message(&container, limit);
-                self.exceeded.send_if_modified(|exceeded| exceeded.is_none() && exceeded.replace(message).is_none());
+                self.exceed(message);
             }
         }
         if let Some(bound) = &self.bound {
@@ -108,5 +110,13 @@ impl PodVolumes {
         }
         let bounds = self.known.lock().bounds.clone();
         bounds.iter().for_each(|bound| bound.check(0));
+        let memory = self.known.lock().memory.clone();
+        if let Some(message) = memory.and_then(|memory| memory.exceeded()) {
+            self.exceed(message);
+        }
+    }
+
+    fn exceed(&self, message: String) {
+        self.exceeded.send_if_modified(|exceeded| exceeded.is_none() && exceeded.replace(message).is_none());
     }
 }

@@ -16,6 +16,7 @@ use k8s_openapi::api::core::v1::{
 use kube::Resource;
 use serde::de::DeserializeOwned;
 
+use super::charge::PodMemory;
 use super::error::VolumeError;
 use super::objects::Watch;
 use super::payload::{self, Payload};
@@ -208,12 +209,19 @@ impl PodVolumes {
     async fn empty_dir(&self, name: &str, source: &EmptyDirVolumeSource) -> Result<Volume, VolumeError> {
         let is_memory = empty_dir::is_memory(source);
         let in_memory = is_memory.then(|| self.context.memory.pod(&self.pod.uid)).flatten();
-        let folder = in_memory.map_or_else(|| self.own_folder(name), |dir| dir.join(name));
+        let folder = in_memory.as_ref().map_or_else(|| self.own_folder(name), |dir| dir.join(name));
         let own = empty_dir::bound(name, source, &self.exceeded);
         self.known.lock().bounds.extend(own.clone());
-        let pods = self.bound.clone().filter(|_| !is_memory);
+        let pods = self.bound.clone().filter(|_| in_memory.is_none());
+        let memory = in_memory.map(|dir| self.charged(dir));
         let bounds = own.into_iter().chain(pods).collect();
-        blocking(move || empty_dir::volume(folder, bounds)).await
+        blocking(move || empty_dir::volume(folder, bounds, memory)).await
+    }
+
+    /// What is charged for the memory volumes, which are all in `folder`.
+    fn charged(&self, folder: PathBuf) -> Arc<PodMemory> {
+        let new = || PodMemory::new(self.context.node_memory.clone(), self.pod.clone(), folder);
+        self.known.lock().memory.get_or_insert_with(new).clone()
     }
 
     async fn claim(&self, source: &PersistentVolumeClaimVolumeSource, look: &mut Look) -> Result<Volume, VolumeError> {

@@ -1,7 +1,7 @@
 //! Folders in memory, for `emptyDir` of medium `Memory`.
 //!
 //! A kubelet mounts a tmpfs for each, which needs root. Here they are folders of the tmpfs that the machine has at
-//! `/dev/shm` already, bounded by the volume's quota. Where there is none, they are plain folders on disk.
+//! `/dev/shm` already, bounded as `charge.rs` says. Where there is none, they are plain folders on disk.
 
 use std::fs::{self, DirBuilder};
 use std::io;

@@ -19,6 +19,7 @@
 //! - a changed ConfigMap or Secret is seen at once, not at the next sync.
 
 mod atomic;
+mod charge;
 mod claim;
 mod downward_api;
 mod empty_dir;
@@ -50,6 +51,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+pub(crate) use charge::NodeMemory;
 pub(crate) use error::VolumeError;
 pub(crate) use given::message;
 pub(crate) use memory::MemoryDirs;
@@ -61,6 +63,7 @@ pub(crate) use usage::Size;
 use crate::images::Image;
 use crate::logs::PodRef;
 use crate::pods::{Context, GivenFile, PodExt};
+use charge::PodMemory;
 use given::Giver;
 use mounts::Mounter;
 use quota::Bound;
@@ -131,6 +134,8 @@ struct Known {
     tokens: HashMap<(String, usize), Token>,
     /// The bounds of single volumes.
     bounds: Vec<Arc<Bound>>,
+    /// What is charged for all that are in memory, if there are any.
+    memory: Option<Arc<PodMemory>>,
     /// Watches that are kept while the Pod is.
     watched: Vec<Arc<dyn std::any::Any + Send + Sync>>,
 }

@@ -88,8 +88,14 @@ impl Bound {
     }
 }
 
-/// A volume's own bound and its Pod's, either of which there may not be.
-pub(super) struct Bounds(pub(super) Vec<Arc<Bound>>);
+impl Quota for Bound {
+    fn take(&self, bytes: u64) -> bool {
+        Bound::take(self, bytes)
+    }
+}
+
+/// A volume's own bound and its Pod's, any of which there may not be.
+pub(super) struct Bounds(pub(super) Vec<Arc<dyn Quota>>);
 
 impl Quota for Bounds {
     fn take(&self, bytes: u64) -> bool {
