@@ -107,7 +107,7 @@ impl DecisionPoint {
 
     fn deny(&self, flow: &Flow<'_>, denial: &Denial) {
         self.denials.add(flow.protocol, denial);
-        if let Some(unsaid) = self.complaints.may_speak(Instant::now()) {
+        if let Some(unsaid) = self.complaints.may_speak(flow.from, Instant::now()) {
             let (from, to, Denial { direction, reason, why }) = (name(flow.from), name(flow.to), denial);
             let (protocol, port) = (flow.protocol, flow.port);
             tracing::warn!(from, to, port, %protocol, %direction, %reason, why, unsaid, "denied a flow");
