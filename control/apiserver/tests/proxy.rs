@@ -1,5 +1,7 @@
 //! What is proxied to Pods, Services and Nodes, with a node whose only Pod tells what it was asked.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::{convert::Infallible, io, sync::Arc};
