@@ -50,11 +50,13 @@ pub(crate) fn run(options: UpOptions) -> anyhow::Result<()> {
 async fn up(options: UpOptions, data: DataDir, _lock: DataDirLock) -> anyhow::Result<()> {
     println!("data directory  {}", data.root().display());
     raise_file_limit();
+    // Streams that live on: a signal that comes between two waits for one is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut parts = Parts::default();
     let started = tokio::select! {
         started = start(&options, &data, &mut parts) => started.map(Some),
-        _ = tokio::signal::ctrl_c() => Ok(None),
+        _ = interrupt.recv() => Ok(None),
         _ = terminate.recv() => Ok(None),
     };
     let ended = match started {
@@ -62,7 +64,7 @@ async fn up(options: UpOptions, data: DataDir, _lock: DataDirLock) -> anyhow::Re
             println!("{ready}");
             tokio::select! {
                 failure = parts.failure() => Err(failure),
-                _ = tokio::signal::ctrl_c() => Ok(()),
+                _ = interrupt.recv() => Ok(()),
                 _ = terminate.recv() => Ok(()),
             }
         }
