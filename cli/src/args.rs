@@ -1,9 +1,14 @@
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
+use carob_controllers::{PodNetwork, PodNetworkError};
 use carob_node::Thresholds;
+use carob_pki::CaHash;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::Taint;
 
 /// Kubernetes for WebAssembly, in one binary.
 #[derive(Parser)]
@@ -39,6 +44,15 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Run a whole cluster in the foreground: API server, store, scheduler, controllers, node, Services
     Up(UpOptions),
+    /// Run a control plane that nodes join, with a node of its own or without
+    Server(ServerOptions),
+    /// Run a node that joins a cluster
+    Node(JoinOptions),
+    /// Invite machines to become nodes
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
     /// Put components into this node's image store, and list what is there
     Image {
         #[command(subcommand)]
@@ -55,7 +69,7 @@ pub(crate) enum Command {
     },
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct DataDir {
     /// Where the cluster keeps everything [default: /var/lib/carob for root, otherwise
     /// $XDG_STATE_HOME/carob or ~/.local/state/carob]
@@ -70,6 +84,62 @@ pub(crate) struct UpOptions {
     /// Where the Kubernetes API is served over TLS; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:6443", value_name = "ADDR:PORT")]
     pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) node: NodeOptions,
+    #[command(flatten)]
+    pub(crate) control: ControlOptions,
+    /// Also load the samples' images and run `hello-http`, at node port 30080
+    #[arg(long)]
+    pub(crate) samples: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ServerOptions {
+    #[command(flatten)]
+    pub(crate) data: DataDir,
+    /// Where the Kubernetes API is served over TLS; port 0 takes a free one, and `0.0.0.0` all addresses
+    #[arg(long, default_value = "127.0.0.1:6443", value_name = "ADDR:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// The address at which nodes and clients reach the API [default: that of --listen, or where it is unspecified the
+    /// one by which this machine reaches others]
+    #[arg(long, value_name = "IP")]
+    pub(crate) advertise_address: Option<IpAddr>,
+    /// Another name or address that the API server's certificate vouches for; can be given several times
+    #[arg(long, value_name = "NAME|IP")]
+    pub(crate) tls_san: Vec<String>,
+    /// Run no node in this process
+    #[arg(long)]
+    pub(crate) no_node: bool,
+    #[command(flatten)]
+    pub(crate) control: ControlOptions,
+    #[command(flatten)]
+    pub(crate) node: NodeOptions,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Control plane")]
+pub(crate) struct ControlOptions {
+    /// How long nothing may be heard of a node before it counts as lost
+    #[arg(long, default_value = "40s", value_name = "TIME", value_parser = duration)]
+    pub(crate) node_monitor_grace_period: Duration,
+    /// How long certificates are good that nodes and people ask for
+    #[arg(long, default_value = "8760h", value_name = "TIME", value_parser = duration)]
+    pub(crate) cluster_signing_duration: Duration,
+    /// How many bits of a Pod's address say its node: 18 makes room for 4 nodes with 16,381 Pods, 24 for 256 with 253
+    #[arg(long, default_value_t = 18, value_name = "BITS")]
+    pub(crate) node_cidr_mask_size: u8,
+}
+
+impl ControlOptions {
+    /// The network of all Pods, cut into ranges for nodes.
+    pub(crate) fn pod_network(&self) -> Result<PodNetwork, PodNetworkError> {
+        PodNetwork::new(Ipv4Addr::new(10, 244, 0, 0), 16, self.node_cidr_mask_size)
+    }
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Node")]
+pub(crate) struct NodeOptions {
     /// The host address on which node ports are served
     #[arg(long, default_value = "127.0.0.1", value_name = "IP")]
     pub(crate) node_port_address: IpAddr,
@@ -77,9 +147,97 @@ pub(crate) struct UpOptions {
     /// `memory.available<500Mi,nodefs.available<5%` [default: as the kubelet's]
     #[arg(long, value_name = "THRESHOLDS")]
     pub(crate) eviction_hard: Option<Thresholds>,
-    /// Also load the samples' images and run `hello-http`, at node port 30080
+    /// A label of the node; can be given several times
+    #[arg(long = "labels", value_name = "KEY=VALUE", value_parser = label, value_delimiter = ',')]
+    pub(crate) labels: Vec<(String, String)>,
+    /// A taint that the node registers with; can be given several times
+    #[arg(long = "taints", value_name = "KEY[=VALUE]:EFFECT", value_parser = taint, value_delimiter = ',')]
+    pub(crate) taints: Vec<Taint>,
+    /// For how long a heartbeat is good; a quarter of it is between two
+    #[arg(long, default_value = "40s", value_name = "TIME", value_parser = duration)]
+    pub(crate) node_lease_duration: Duration,
+}
+
+#[derive(Args)]
+pub(crate) struct JoinOptions {
+    #[command(flatten)]
+    pub(crate) data: DataDir,
+    /// The URL of the API server
+    #[arg(long, env = "CAROB_SERVER", value_name = "URL")]
+    pub(crate) server: String,
+    /// A token of `carob token create`; needed once
+    #[arg(long, env = "CAROB_TOKEN", hide_env_values = true, value_name = "TOKEN", requires = "ca_hash")]
+    pub(crate) token: Option<String>,
+    /// What the cluster's certificate authority is known by: `sha256:` and 64 hexadecimal digits
+    #[arg(long, env = "CAROB_CA_HASH", value_name = "HASH")]
+    pub(crate) ca_hash: Option<CaHash>,
+    /// The node's name [default: the host's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The node's own address [default: the one by which this machine reaches the server]
+    #[arg(long, value_name = "IP")]
+    pub(crate) node_ip: Option<IpAddr>,
+    /// Where the API server reaches this node's kubelet API; port 0 takes a free one
+    #[arg(long, default_value = "0.0.0.0:10250", value_name = "ADDR:PORT")]
+    pub(crate) kubelet_listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) node: NodeOptions,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token and print it
+    Create(TokenCreateOptions),
+    /// List the tokens that there are
+    List {
+        #[command(flatten)]
+        data: DataDir,
+    },
+    /// Delete a token; nodes that have joined by it stay
+    Delete {
+        /// The token, or what stands before its dot
+        token: String,
+        #[command(flatten)]
+        data: DataDir,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct TokenCreateOptions {
+    /// How long the token is good; 0s is for ever
+    #[arg(long, default_value = "24h", value_name = "TIME", value_parser = duration)]
+    pub(crate) ttl: Duration,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+    /// Print the whole command by which a machine joins
     #[arg(long)]
-    pub(crate) samples: bool,
+    pub(crate) print_join_command: bool,
+    #[command(flatten)]
+    pub(crate) data: DataDir,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let mistake = || format!("{text:?} is no time such as 40s, 10m or 24h");
+    text.parse::<SignedDuration>().ok().and_then(|time| time.try_into().ok()).ok_or_else(mistake)
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = parts.ok_or_else(|| format!("{text:?} is no label such as zone=a"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn taint(text: &str) -> Result<Taint, String> {
+    let mistake = || {
+        format!("{text:?} is no taint such as dedicated=db:NoSchedule, with NoSchedule, PreferNoSchedule or NoExecute")
+    };
+    let (key, effect) = text.rsplit_once(':').ok_or_else(mistake)?;
+    let (key, value) = key.split_once('=').map_or((key, None), |(key, value)| (key, Some(value.to_owned())));
+    if key.is_empty() || !["NoSchedule", "PreferNoSchedule", "NoExecute"].contains(&effect) {
+        return Err(mistake());
+    }
+    Ok(Taint { key: key.to_owned(), value, effect: effect.to_owned(), time_added: None })
 }
 
 #[derive(Subcommand)]
@@ -125,6 +283,21 @@ pub(crate) fn complete(shell: Shell) {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn labels_taints_and_times_are_read_as_kubectl_writes_them() {
+        use super::{duration, label, taint};
+        let read = taint("dedicated=db:NoSchedule").unwrap();
+        assert_eq!(
+            (read.key.as_str(), read.value.as_deref(), read.effect.as_str()),
+            ("dedicated", Some("db"), "NoSchedule")
+        );
+        assert_eq!(taint("a:NoExecute").unwrap().value, None);
+        assert_eq!(label("zone=").unwrap(), ("zone".to_owned(), String::new()));
+        assert_eq!(duration("24h").unwrap().as_secs(), 86400);
+        assert!(["a", ":NoExecute", "a:Never"].into_iter().all(|text| taint(text).is_err()));
+        assert!(label("=x").is_err() && label("x").is_err() && duration("-1s").is_err() && duration("soon").is_err());
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -67,6 +67,20 @@ impl DataDir {
         Ok(name)
     }
 
+    /// Makes this the name of the node, unless it has another already.
+    pub(crate) fn claim_node_name(&self, name: &str) -> anyhow::Result<String> {
+        let path = self.root.join("node-name");
+        if !path.exists() {
+            carob_pki::write_private(&path, name)?;
+        }
+        match self.node_name()? {
+            held if held == name => Ok(held),
+            held => {
+                bail!("{} belongs to the node {held}; choose another --data-dir, or --name {held}", self.root.display())
+            }
+        }
+    }
+
     /// Makes the folder, private to its owner, and takes it for this process until the lock is dropped.
     pub(crate) fn lock(&self) -> anyhow::Result<DataDirLock> {
         fs::DirBuilder::new()

@@ -8,7 +8,11 @@ mod data_dir;
 mod image;
 mod kubeconfig;
 mod logging;
+mod node;
+mod process;
 mod samples;
+mod server;
+mod token;
 mod up;
 
 use std::process::ExitCode;
@@ -37,6 +41,9 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Up(options) => up::run(options),
+        Command::Server(options) => server::run(options),
+        Command::Node(options) => node::run(options),
+        Command::Token { command } => token::run(command),
         Command::Image { command: ImageCommand::Load(options) } => image::load(&options),
         Command::Image { command: ImageCommand::List(options) } => image::list(&options),
         Command::Kubeconfig(options) => kubeconfig::run(&options),

@@ -1,162 +1,117 @@
-//! `carob up`: a whole cluster in one process.
+//! `carob up`: a whole cluster in one process. `carob server` is the same, for others to join.
 
-mod address;
+pub(crate) mod address;
 mod classes;
 mod dialer;
-mod parts;
-mod ready;
+pub(crate) mod node;
+pub(crate) mod parts;
+pub(crate) mod ready;
 mod tls;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::Context;
 use carob_apiserver::{ApiServer, Identity};
-use carob_engine::{Engine, EngineConfig};
-use carob_netmesh::{Mesh, MeshConfig, NetmeshConfig, Policies, Services};
 use carob_node::images::ImageStore;
-use carob_node::{Node, NodeConfig};
 use carob_pki::ClusterPki;
 use carob_reconcile::Informers;
 use carob_store::Redb;
 use kube::Client;
-use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::UpOptions;
-use crate::data_dir::{DataDir, DataDirLock};
-use crate::{image, samples};
+use crate::args::{self, ControlOptions, NodeOptions, UpOptions};
+use crate::data_dir::DataDir;
+use crate::{process, samples};
 
-use dialer::InProcessDialer;
+use dialer::Dialer;
+use node::Place;
 use parts::Parts;
 
-/// How long the parts have, together, to end after they were asked to.
-const DRAIN: Duration = Duration::from_secs(20);
+/// What a process is to hold that has the control plane.
+pub(crate) struct Cluster {
+    pub(crate) data: args::DataDir,
+    pub(crate) listen: SocketAddr,
+    /// The address that others shall use; by default one that is listened to.
+    pub(crate) advertise_address: Option<IpAddr>,
+    /// More names and addresses that the API server's certificate vouches for.
+    pub(crate) tls_san: Vec<String>,
+    pub(crate) control: ControlOptions,
+    /// The node in the same process, if there is to be one.
+    pub(crate) node: Option<NodeOptions>,
+    pub(crate) samples: bool,
+}
+
+/// `carob up`
+pub(crate) fn run(options: UpOptions) -> anyhow::Result<()> {
+    let UpOptions { data, listen, node, control, samples } = options;
+    let (advertise_address, tls_san) = (None, Vec::new());
+    run_cluster(Cluster { data, listen, advertise_address, tls_san, control, node: Some(node), samples })
+}
 
 /// Runs the cluster until SIGTERM or Ctrl-C, or until a part of it fails.
-pub(crate) fn run(options: UpOptions) -> anyhow::Result<()> {
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let data = DataDir::locate(&options.data)?;
-    let lock = data.lock()?;
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("carob")
-        .build()
-        .context("cannot start the tokio runtime")?
-        .block_on(up(options, data, lock))
-}
-
-async fn up(options: UpOptions, data: DataDir, _lock: DataDirLock) -> anyhow::Result<()> {
-    println!("data directory  {}", data.root().display());
-    raise_file_limit();
-    // Streams that live on: a signal that comes between two waits for one is not lost.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut parts = Parts::default();
-    let started = tokio::select! {
-        started = start(&options, &data, &mut parts) => started.map(Some),
-        _ = interrupt.recv() => Ok(None),
-        _ = terminate.recv() => Ok(None),
-    };
-    let ended = match started {
-        Ok(Some(ready)) => {
-            println!("{ready}");
-            tokio::select! {
-                failure = parts.failure() => Err(failure),
-                _ = interrupt.recv() => Ok(()),
-                _ = terminate.recv() => Ok(()),
-            }
-        }
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    };
-    if !parts.is_empty() {
-        println!("stopping");
-    }
-    parts.stop(DRAIN).await;
-    ended
-}
-
-/// Every container that prints keeps its log file open, and every connection a socket: as many as the system allows.
-fn raise_file_limit() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "cannot raise the limit of open files");
-    }
+pub(crate) fn run_cluster(cluster: Cluster) -> anyhow::Result<()> {
+    process::run(&cluster.data, async |data, parts| start(&cluster, data, parts).await)
 }
 
 /// Starts every part, each after what it needs, and gives the line that says where the cluster is.
-async fn start(options: &UpOptions, data: &DataDir, parts: &mut Parts) -> anyhow::Result<String> {
+async fn start(options: &Cluster, data: &DataDir, parts: &mut Parts) -> anyhow::Result<String> {
     let listener = address::bind(options.listen).await?;
     let listen = listener.local_addr()?;
+    let advertised = address::advertised(listen, options.advertise_address);
 
     let store = Redb::open(&data.store(), carob_store::Options::default())
         .with_context(|| format!("cannot open the store {}", data.store().display()))?;
-    let names = address::names(listen);
+    let names = address::names(listen, advertised.ip(), &options.tls_san);
     let pki = ClusterPki::load_or_create(&data.pki(), &names, SystemTime::now())?;
     let authority = pki.authority.certificate();
 
-    let dialer = Arc::new(InProcessDialer::default());
-    let api = ApiServer::new(Arc::new(store), address::api_config(listen, dialer.clone(), pki.tokens.clone()))
+    let dialer = Arc::new(Dialer::new(tls::kubelet_client(&pki)?));
+    let api = ApiServer::new(Arc::new(store), address::api_config(advertised, dialer.clone(), pki.tokens.clone()))
         .await
         .context("cannot start the API server")?;
+    let client = |identity| Client::new(api.client(identity), "default");
+    dialer.look_up(client(Identity::user("system:apiserver").group("system:masters")));
     let served = api.clone();
     let tls = tls::server(&pki)?;
     parts.start("API server", |stop| async move { served.serve(listener, tls, stop).await });
-    let server = address::server_url(listen);
+    let server = format!("https://{advertised}");
     let kubeconfig = data.kubeconfig();
     carob_pki::write_private(&kubeconfig, &carob_pki::kubeconfig(&server, authority, &pki.admin))?;
     println!("API server      {server}");
 
-    let client = |identity| Client::new(api.client(identity), "default");
     let informers = Arc::new(Informers::new(client(Identity::user("system:kube-controller-manager"))));
     let (scheduler, shared) = (client(Identity::user("system:kube-scheduler")), informers.clone());
     parts.start("scheduler", |stop| async move { carob_scheduler::run(scheduler, &shared, stop).await });
-    let (doors, config) = (api.clone(), carob_controllers::Config::new(pki.authority.clone()));
+    let mut config = carob_controllers::Config::new(pki.authority.clone());
+    config.node_monitor_grace_period = options.control.node_monitor_grace_period;
+    config.signing_duration = options.control.cluster_signing_duration;
+    config.pod_network = options.control.pod_network()?;
+    let doors = api.clone();
     let client_of = move |user: &str| Client::new(doors.client(Identity::user(user)), "default");
     parts.start("controllers", |stop| async move {
         carob_controllers::run(client_of, &informers, config, stop).await;
     });
 
-    let policies = Policies::default();
-    // Guests' files take half of what this process may open.
-    let host_sockets = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |files| files as usize / 4);
-    let config = MeshConfig { api: Some(address::reachable(listen)), host_sockets, ..MeshConfig::default() };
-    let mesh = Mesh::with_rules(config, vec![policies.rule()]);
-    let node_name = data.node_name()?;
-    let mut config = EngineConfig::new(data.node().join("compiled"));
-    // The rest is for everything else in this process.
-    config.memory = Some(carob_node::machine_memory() / 5 * 4);
-    let engine = Engine::new(config).context("cannot start wasmtime")?;
-    let images = image::open(data)?;
-    let identity = Identity::user(format!("system:node:{node_name}")).group("system:nodes");
-    let mut config = NodeConfig::new(&node_name, data.node(), images.clone(), address::reachable(listen).ip());
-    if let Some(thresholds) = &options.eviction_hard {
-        config.eviction_hard = thresholds.clone();
-    }
-    let (followed, api_client) = (policies.clone(), client(identity.clone()));
-    parts.start("NetworkPolicies", |stop| async move { followed.run(api_client, stop).await });
-    // No Pod of this node starts before what may keep it from others is known.
-    policies.known().await;
-    let node = Node::new(client(identity.clone()), engine, Arc::new(mesh.clone()), config);
-    dialer.serve(node.kubelet_api());
-    parts.start("node", |stop| async move { node.run(stop).await });
-
-    let services = Services::new(
-        client(identity),
-        mesh,
-        NetmeshConfig { node_name: node_name.clone(), node_port_address: options.node_port_address },
-    );
-    parts.start("Services", |stop| async move { services.run(stop).await });
-
     let admin = client(Identity::user("kubernetes-admin").group("system:masters"));
     classes::create_default(&admin).await?;
-    ready::node(&admin, &node_name).await?;
-    println!("node            {node_name} is ready");
+    let Some(node_options) = &options.node else { return Ok(ready::line(&server, &kubeconfig, None)) };
+    let name = data.node_name()?;
+    let identity = Identity::user(carob_pki::node_user(&name)).group(carob_pki::NODES_GROUP);
+    let api_address = address::reachable(listen);
+    let place = Place {
+        name: name.clone(),
+        address: advertised.ip(),
+        api: api_address,
+        kubelet_port: 0,
+        options: node_options,
+    };
+    let node = node::start(data, parts, client(identity), place).await?;
+    dialer.serve(name.clone(), node.kubelet);
+    ready::node(&admin, &name).await?;
+    println!("node            {name} is ready");
     let samples = match options.samples {
-        true => Some(start_samples(&admin, &images, options.node_port_address).await?),
+        true => Some(start_samples(&admin, &node.images, node_options.node_port_address).await?),
         false => None,
     };
     Ok(ready::line(&server, &kubeconfig, samples.as_deref()))

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod http;
+mod joined;
 mod kubectl;
 mod load;
 pub mod manifests;
@@ -15,6 +16,7 @@ mod watchdog;
 
 pub use cluster::Cluster;
 pub use http::Http;
+pub use joined::{Node, Server};
 pub use kubectl::{Kubectl, Lines, Outcome};
 pub use load::{Load, Report};
 pub use tools::{carob, python, samples};

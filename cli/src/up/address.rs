@@ -1,5 +1,5 @@
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -9,6 +9,9 @@ use tokio::net::TcpListener;
 
 /// The first address of the default Service range: `default/kubernetes`.
 const KUBERNETES_SERVICE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 1));
+
+/// An address that is nowhere (RFC 5737): the way to it is the way to everywhere else.
+const ELSEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
 
 /// Listens at `address`, or says what to do about it.
 pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -23,7 +26,7 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// What the API server's certificate vouches for: every name by which a client may call it.
-pub(crate) fn names(listen: SocketAddr) -> Names {
+pub(crate) fn names(listen: SocketAddr, advertised: IpAddr, more: &[String]) -> Names {
     let dns = [
         "localhost",
         "kubernetes",
@@ -34,21 +37,43 @@ pub(crate) fn names(listen: SocketAddr) -> Names {
     let mut dns = Vec::from(dns.map(str::to_owned));
     dns.extend(rustix::system::uname().nodename().to_str().map(str::to_owned).ok());
     let mut ips = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into(), KUBERNETES_SERVICE];
-    if !listen.ip().is_unspecified() && !ips.contains(&listen.ip()) {
-        ips.push(listen.ip());
+    for ip in [listen.ip(), advertised] {
+        if !ip.is_unspecified() && !ips.contains(&ip) {
+            ips.push(ip);
+        }
+    }
+    for name in more {
+        match name.parse() {
+            Ok(ip) => ips.push(ip),
+            Err(_) => dns.push(name.clone()),
+        }
     }
     Names { dns, ips }
 }
 
-/// The URL at which a client on this machine reaches the API.
-pub(crate) fn server_url(listen: SocketAddr) -> String {
-    format!("https://{}", reachable(listen))
+/// Where clients reach the API: at the address that was asked for, or where it listens. What listens at all addresses is
+/// found at the one by which this machine reaches others.
+pub(crate) fn advertised(listen: SocketAddr, asked: Option<IpAddr>) -> SocketAddr {
+    let ip = asked.unwrap_or_else(|| match listen.ip() {
+        ip if ip.is_unspecified() => towards(ELSEWHERE),
+        ip => ip,
+    });
+    SocketAddr::new(ip, listen.port())
+}
+
+/// This machine's address on the way to another, without sending anything there; the loopback one if there is no way.
+pub(crate) fn towards(other: SocketAddr) -> IpAddr {
+    let any: IpAddr = if other.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let found = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect(other)?;
+        socket.local_addr()
+    });
+    found.map_or(Ipv4Addr::LOCALHOST.into(), |address| address.ip())
 }
 
 /// How the API server describes and reaches its surroundings.
-pub(crate) fn api_config(listen: SocketAddr, nodes: Arc<dyn NodeDialer>, tokens: Arc<TokenKey>) -> Config {
-    let reachable = reachable(listen);
-    let advertise = (reachable.ip(), reachable.port());
+pub(crate) fn api_config(advertised: SocketAddr, nodes: Arc<dyn NodeDialer>, tokens: Arc<TokenKey>) -> Config {
+    let advertise = (advertised.ip(), advertised.port());
     Config { resources: carob_resources::all(), advertise, nodes, tokens, mount_tokens: true, ..Config::default() }
 }
 

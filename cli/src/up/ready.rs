@@ -14,6 +14,9 @@ use tokio::time::{sleep, timeout};
 /// How long the node and the samples may take, a first compilation included.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Between looks whether a node is ready whose API server is away.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
 /// How often a URL is asked until it answers.
 const PERIOD: Duration = Duration::from_millis(50);
 
@@ -24,6 +27,16 @@ pub(crate) async fn node(client: &Client, name: &str) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("node {name} did not become ready within {PATIENCE:?}; the log says why"))??;
     Ok(())
+}
+
+/// Waits as long as it takes, also while the API server cannot be reached.
+pub(crate) async fn node_at_last(client: &Client, name: &str) {
+    let nodes: Api<Node> = Api::all(client.clone());
+    while let Err(error) = await_condition(nodes.clone(), name, |node: Option<&Node>| node.is_some_and(is_ready)).await
+    {
+        tracing::debug!(%error, "it cannot be seen whether the node is ready");
+        sleep(BETWEEN_LOOKS).await;
+    }
 }
 
 fn is_ready(node: &Node) -> bool {

@@ -1,0 +1,11 @@
+//! `carob server`: a control plane that nodes join, with a node of its own unless it is told otherwise.
+
+use crate::args::ServerOptions;
+use crate::up::{self, Cluster};
+
+/// Runs the control plane until SIGTERM or Ctrl-C, or until a part of it fails.
+pub(crate) fn run(options: ServerOptions) -> anyhow::Result<()> {
+    let ServerOptions { data, listen, advertise_address, tls_san, no_node, control, node } = options;
+    let node = (!no_node).then_some(node);
+    up::run_cluster(Cluster { data, listen, advertise_address, tls_san, control, node, samples: false })
+}

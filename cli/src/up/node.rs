@@ -1,0 +1,79 @@
+//! The parts of a node: the same in the server's process and in one of its own.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::Router;
+use carob_engine::{Engine, EngineConfig};
+use carob_netmesh::{Mesh, MeshConfig, NetmeshConfig, Policies, Services};
+use carob_node::images::ImageStore;
+use carob_node::{Node, NodeConfig};
+use kube::Client;
+use rustix::process::{Resource, getrlimit};
+
+use super::parts::Parts;
+use crate::args::NodeOptions;
+use crate::data_dir::DataDir;
+use crate::image;
+
+/// Where a node is in its cluster.
+pub(crate) struct Place<'a> {
+    pub(crate) name: String,
+    /// Its own address.
+    pub(crate) address: IpAddr,
+    /// Where the API is.
+    pub(crate) api: SocketAddr,
+    /// The port of its kubelet's API; 0 where it is not listened to.
+    pub(crate) kubelet_port: u16,
+    pub(crate) options: &'a NodeOptions,
+}
+
+/// What others need of a node that runs.
+pub(crate) struct Started {
+    pub(crate) kubelet: Router,
+    pub(crate) images: ImageStore,
+}
+
+/// Starts the node and the network of its Pods, once it is known what may keep them from each other.
+pub(crate) async fn start(
+    data: &DataDir,
+    parts: &mut Parts,
+    client: Client,
+    place: Place<'_>,
+) -> anyhow::Result<Started> {
+    let policies = Policies::default();
+    // Guests' files take half of what this process may open.
+    let host_sockets = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |files| files as usize / 4);
+    let config = MeshConfig { api: Some(place.api), host_sockets, ..MeshConfig::default() };
+    let mesh = Mesh::with_rules(config, vec![policies.rule()]);
+    let mut config = EngineConfig::new(data.node().join("compiled"));
+    // The rest is for everything else in this process.
+    config.memory = Some(carob_node::machine_memory() / 5 * 4);
+    let engine = Engine::new(config).context("cannot start wasmtime")?;
+    let images = image::open(data)?;
+    let config = config_of(data, &images, &place);
+    let (followed, api) = (policies.clone(), client.clone());
+    parts.start("NetworkPolicies", |stop| async move { followed.run(api, stop).await });
+    // No Pod of this node starts before.
+    policies.known().await;
+    let node = Node::new(client.clone(), engine, Arc::new(mesh.clone()), config);
+    let kubelet = node.kubelet_api();
+    parts.start("node", |stop| async move { node.run(stop).await });
+
+    let netmesh = NetmeshConfig { node_name: place.name, node_port_address: place.options.node_port_address };
+    let services = Services::new(client, mesh, netmesh);
+    parts.start("Services", |stop| async move { services.run(stop).await });
+    Ok(Started { kubelet, images })
+}
+
+fn config_of(data: &DataDir, images: &ImageStore, place: &Place<'_>) -> NodeConfig {
+    let options = place.options;
+    let mut config = NodeConfig::new(&place.name, data.node(), images.clone(), place.address);
+    config.eviction_hard = options.eviction_hard.clone().unwrap_or(config.eviction_hard);
+    config.kubelet_port = place.kubelet_port;
+    config.labels = options.labels.iter().cloned().collect();
+    config.taints = options.taints.clone();
+    config.lease_duration = options.node_lease_duration;
+    config
+}
