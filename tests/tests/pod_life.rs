@@ -162,10 +162,16 @@ fn readiness_gates_keep_a_pod_out_of_its_service() {
 fn hooks_run_after_the_start_and_before_the_end() {
     let kubectl = Cluster::shared().namespace("hooks");
     let failing = json!({"exec": {"command": ["counter", "--count", "0", "--exit", "1"]}});
-    let passing = json!({"httpGet": {"port": "http"}});
+    let passing = json!({"httpGet": {"port": "http", "scheme": "HTTPS"}});
     let lifecycle = json!({"postStart": failing});
     create(&kubectl, "bad", json!({"containers": [with(lasting("main"), "lifecycle", lifecycle)]}));
     event(&kubectl, "bad", "FailedPostStartHook", "PostStartHook failed");
+    let hook_error = |pod: &Value| {
+        let waiting = &pod["status"]["containerStatuses"][0]["state"]["waiting"];
+        waiting["reason"] == "PostStartHookError"
+            && waiting["message"].as_str().unwrap().starts_with("Exec lifecycle hook (")
+    };
+    pod_when(&kubectl, "bad", "its hook's error", hook_error);
     let killed = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].as_i64() > Some(0);
     pod_when(&kubectl, "bad", "started again", killed);
 
@@ -175,6 +181,7 @@ fn hooks_run_after_the_start_and_before_the_end() {
     });
     create(&kubectl, "good", spec);
     kubectl.run(&["wait", "pod/good", "--for=condition=Ready", "--timeout=90s"]);
+    event(&kubectl, "good", "LifecycleHTTPFallback", ":8080 got HTTP response, retry with HTTP succeeded");
     let begun = std::time::Instant::now();
     kubectl.run(&["delete", "pod", "good"]);
     assert!(begun.elapsed().as_secs() >= 5, "the hook was not waited for: {:?}", begun.elapsed());
@@ -238,4 +245,35 @@ fn the_end_of_the_log_becomes_the_message() {
     create(&kubectl, "p", json!({"restartPolicy": "Never", "containers": [failing]}));
     let pod = phase(&kubectl, "p", "Failed");
     assert_eq!(pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"], "1\n2\n");
+}
+
+#[test]
+fn a_resized_pod_keeps_what_it_was_given_when_the_node_is_killed() {
+    let mut cluster = Cluster::start();
+    let kubectl = cluster.kubectl();
+    let of = |cpu: &str, memory: &str| {
+        let amounts = json!({"cpu": cpu, "memory": memory});
+        json!({"requests": amounts, "limits": amounts})
+    };
+    create(&kubectl, "p", json!({"containers": [with(lasting("main"), "resources", of("100m", "64Mi"))]}));
+    phase(&kubectl, "p", "Running");
+    let resize = |resources: &Value| {
+        let patch = json!({"spec": {"containers": [{"name": "main", "resources": resources}]}}).to_string();
+        kubectl.run(&["patch", "pod", "p", "--subresource", "resize", "--patch", &patch]);
+    };
+    let has = |pod: &Value, resources: &Value| pod["status"]["containerStatuses"][0]["resources"] == *resources;
+    let pending = |pod: &Value| pod["status"]["conditions"].to_string().contains("\"Infeasible\"");
+    let given = of("200m", "96Mi");
+    resize(&given);
+    pod_when(&kubectl, "p", "resized", |pod| has(pod, &given));
+    resize(&of("5000", "96Mi"));
+    pod_when(&kubectl, "p", "wishes for too much", |pod| pending(pod) && has(pod, &given));
+
+    cluster.kill_and_restart();
+    let kubectl = cluster.kubectl();
+    let again = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"] == 1 && pending(pod);
+    let pod = pod_when(&kubectl, "p", "runs again", |pod| again(pod) && pod["status"]["phase"] == "Running");
+    let status = &pod["status"]["containerStatuses"][0];
+    assert_eq!((&status["resources"], &status["allocatedResources"]), (&given, &given["requests"]));
+    assert_eq!(pod["status"]["qosClass"], "Guaranteed");
 }

@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 
+use super::doom::Doom;
 use super::observed::{
-    Doom, NotStarted, Observed, PostStart, Running, State, StopReason, StopStep, Stopping, Terminated, Volumes, Waiting,
+    ContainerView, NotStarted, Observed, PostStart, Running, State, StopReason, StopStep, Stopping, Terminated,
+    Volumes, Waiting,
 };
 use super::probe::{ProbeKind, ProbeState, Verdict};
 use super::resize::Unfulfilled;
@@ -44,7 +46,7 @@ pub(crate) enum Change {
     PostStarted {
         slot: Slot,
         id: String,
-        ok: bool,
+        result: Result<(), String>,
     },
     PreStopped {
         slot: Slot,
@@ -97,78 +99,59 @@ impl Observed {
             Change::Ending(until) => self.ending = Some(until),
             Change::Volumes(volumes) => self.volumes = volumes,
             Change::Starting(slot) => self.starting(slot, now),
-            Change::Abandoned(slot) => {
-                if let Some(view) = self.containers.get_mut(slot.0) {
-                    view.state = State::Waiting(None);
-                }
-            }
+            Change::Abandoned(slot) => self.in_view(slot, |view| view.state = State::Waiting(None)),
             Change::Started { slot, id, image, image_id, hook, probes } => {
-                let post_start = if hook { PostStart::Going } else { PostStart::Over };
-                let running = Running {
-                    id,
-                    image,
-                    started_at: now,
-                    post_start,
-                    probes,
-                    given: ResourceRequirements::default(),
-                    must_restart: false,
-                    stopping: None,
-                };
-                self.started(slot, running, image_id);
+                self.started(slot, Running::begun(id, image, hook, probes, now), image_id);
             }
             Change::NotStarted { slot, reason, message } => self.not_started(slot, reason, message, now),
-            Change::PostStarted { slot, id, ok } => {
-                if let Some(running) = self.running_mut(slot, &id) {
-                    running.post_start = if ok { PostStart::Over } else { PostStart::Failed };
-                }
-            }
-            Change::PreStopped { slot, id } => {
-                let running = self.running_mut(slot, &id);
-                let stopping = running.and_then(|running| running.stopping.as_mut());
-                if let Some(stopping) = stopping.filter(|stopping| stopping.step == StopStep::PreStop) {
-                    stopping.step = StopStep::PreStopped;
-                }
-            }
-            Change::Allocated { slot, allocated } => {
-                if let Some(view) = self.containers.get_mut(slot.0) {
-                    view.allocated = Some(allocated);
-                }
-            }
+            Change::PostStarted { slot, id, result } => self.post_started(slot, &id, result),
+            Change::PreStopped { slot, id } => self.pre_stopped(slot, &id),
+            Change::Allocated { slot, allocated } => self.in_view(slot, |view| view.allocated = Some(allocated)),
             Change::Given { slot, given } => self.given(slot, given),
-            Change::MustRestart(slot) => {
-                if let Some(running) = self.running_in(slot) {
-                    running.must_restart = true;
-                }
-            }
+            Change::MustRestart(slot) => self.in_run(slot, |running| running.must_restart = true),
             Change::Resized(unfulfilled) => self.unfulfilled = unfulfilled,
-            Change::Stopping { slot, stopping } => {
-                if let Some(running) = self.running_in(slot) {
-                    running.stopping = Some(stopping);
-                }
-            }
+            Change::Stopping { slot, stopping } => self.in_run(slot, |running| running.stopping = Some(stopping)),
             Change::Exited { slot, id, exit } => self.exited(slot, &id, exit, now),
             Change::Probed { slot, id, kind, ok } => {
-                if let Some(running) = self.running_mut(slot, &id) {
-                    return running.probes.record(kind, ok);
-                }
+                let running = self.running_mut(slot, &id);
+                return running.map_or(Verdict::Unchanged, |running| running.probes.record(kind, ok));
             }
         }
         Verdict::Unchanged
     }
 
-    fn running_in(&mut self, slot: Slot) -> Option<&mut Running> {
-        match &mut self.containers.get_mut(slot.0)?.state {
-            State::Running(running) => Some(running),
-            _ => None,
+    fn in_view(&mut self, slot: Slot, change: impl FnOnce(&mut ContainerView)) {
+        if let Some(view) = self.containers.get_mut(slot.0) {
+            change(view);
+        }
+    }
+
+    fn in_run(&mut self, slot: Slot, change: impl FnOnce(&mut Running)) {
+        self.in_view(slot, |view| {
+            if let State::Running(running) = &mut view.state {
+                change(running);
+            }
+        });
+    }
+
+    fn post_started(&mut self, slot: Slot, id: &str, result: Result<(), String>) {
+        if let Some(running) = self.running_mut(slot, id) {
+            running.post_start = result.map_or_else(PostStart::Failed, |()| PostStart::Over);
+        }
+    }
+
+    fn pre_stopped(&mut self, slot: Slot, id: &str) {
+        let stopping = self.running_mut(slot, id).and_then(|running| running.stopping.as_mut());
+        if let Some(stopping) = stopping.filter(|stopping| stopping.step == StopStep::PreStop) {
+            stopping.step = StopStep::PreStopped;
         }
     }
 
     fn given(&mut self, slot: Slot, given: ResourceRequirements) {
-        let Some(view) = self.containers.get_mut(slot.0) else { return };
-        view.allocated.get_or_insert_with(|| given.clone());
-        if let State::Running(running) = &mut view.state {
-            running.given = given;
-        }
+        self.in_view(slot, |view| {
+            view.allocated.get_or_insert_with(|| given.clone());
+        });
+        self.in_run(slot, |running| running.given = given);
     }
 
     fn starting(&mut self, slot: Slot, now: Timestamp) {
@@ -201,6 +184,10 @@ impl Observed {
     fn exited(&mut self, slot: Slot, id: &str, exit: Exit, now: Timestamp) {
         let Some(running) = self.running_mut(slot, id) else { return };
         let stopped = running.stopping.map(|stopping| stopping.why);
+        let post_start_error = match &running.post_start {
+            PostStart::Failed(error) => Some(error.clone()),
+            PostStart::Going | PostStart::Over => None,
+        };
         let terminated = Terminated {
             id: running.id.clone(),
             exit_code: exit.code,
@@ -209,11 +196,27 @@ impl Observed {
             started_at: Some(running.started_at),
             finished_at: now,
             stopped,
+            post_start_error,
         };
         if matches!(stopped, Some(StopReason::ImageChanged | StopReason::Resized)) {
             self.containers[slot.0].crashes = Default::default();
         }
         self.containers[slot.0].state = State::Terminated(terminated);
+    }
+}
+
+impl Running {
+    fn begun(id: String, image: String, hook: bool, probes: ProbeState, now: Timestamp) -> Running {
+        Running {
+            id,
+            image,
+            started_at: now,
+            post_start: if hook { PostStart::Going } else { PostStart::Over },
+            probes,
+            given: ResourceRequirements::default(),
+            must_restart: false,
+            stopping: None,
+        }
     }
 }
 

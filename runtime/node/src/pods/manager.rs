@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::context::Context;
+use super::doom::Doom;
 use super::events::Kind;
-use super::observed::Doom;
 use super::recover;
 use super::slot::keep_places;
 use super::spec::PodExt;

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 
 use super::backoff::Backoff;
-use super::events::Kind;
+use super::doom::Doom;
 use super::probe::{ProbeKind, ProbeState};
 use super::resize::Unfulfilled;
 use super::slot::Slot;
+use crate::clock::after;
 
 /// What is known of one Pod on this node, beside what the API says of it.
 #[derive(Debug, Clone, Default)]
@@ -54,47 +55,8 @@ pub(crate) enum Ended {
     Failed,
 }
 
-/// What an evicted Pod has to end in, as the kubelet gives it.
-const AT_ONCE: Duration = Duration::from_secs(1);
-
-/// Why a node ends a Pod that nobody has deleted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Doom {
-    /// It was there for longer than its `activeDeadlineSeconds`.
-    DeadlineExceeded,
-    /// It stored more than it may, or the node runs short of something; how.
-    Evicted(String),
-    /// The node ran short of something when it came, and never took it.
-    Refused(String),
-}
-
-impl Doom {
-    /// How an Event tells it.
-    pub(crate) fn kind(&self) -> Kind {
-        match self {
-            Doom::DeadlineExceeded => Kind::Normal,
-            Doom::Evicted(_) | Doom::Refused(_) => Kind::Warning,
-        }
-    }
-
-    /// How long its containers may go on at most, whatever the Pod says.
-    pub(crate) fn most_grace(&self) -> Option<Duration> {
-        match self {
-            Doom::DeadlineExceeded => None,
-            Doom::Evicted(_) | Doom::Refused(_) => Some(AT_ONCE),
-        }
-    }
-
-    /// What stands in the Pod's status as `reason` and `message`.
-    pub(crate) fn words(&self) -> (&'static str, &str) {
-        match self {
-            Doom::DeadlineExceeded => {
-                ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
-            }
-            Doom::Evicted(message) | Doom::Refused(message) => ("Evicted", message),
-        }
-    }
-}
+/// What a container waits at least whose postStart hook has failed, as for a kubelet's next look at its Pod.
+const AFTER_HOOK: Duration = Duration::from_secs(10);
 
 /// What is known of one container.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -178,10 +140,11 @@ impl Running {
 }
 
 /// How far a container's postStart hook has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PostStart {
     Going,
-    Failed,
+    /// It has failed; how.
+    Failed(String),
     /// It has succeeded, or there is none.
     Over,
 }
@@ -230,6 +193,8 @@ pub(crate) struct Terminated {
     pub(crate) finished_at: Timestamp,
     /// Why this node ended it, if it did.
     pub(crate) stopped: Option<StopReason>,
+    /// How its postStart hook failed, if it did.
+    pub(crate) post_start_error: Option<String>,
 }
 
 impl ContainerView {
@@ -244,6 +209,12 @@ impl ContainerView {
             State::Terminated(terminated) => Some(terminated),
             _ => self.last.as_ref(),
         }
+    }
+
+    /// When a run that ended so may be followed by another.
+    pub(crate) fn next_try(&self, ended: &Terminated) -> Timestamp {
+        let least = if ended.post_start_error.is_some() { AFTER_HOOK } else { Duration::ZERO };
+        after(ended.finished_at, self.crashes.delay(ended.finished_at).max(least))
     }
 
     pub(crate) fn is_alive(&self) -> bool {

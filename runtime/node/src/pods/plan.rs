@@ -5,8 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
+use super::doom::Doom;
 use super::ending;
-use super::observed::{ContainerView, Doom, Observed, PostStart, Running, State, StopReason, Volumes};
+use super::observed::{ContainerView, Observed, PostStart, Running, State, StopReason, Volumes};
 use super::phase::{Init, initialized, outcome};
 use super::resize;
 use super::restart::restarts;
@@ -127,7 +128,7 @@ impl Plan {
             State::Waiting(None) => self.actions.push(Action::Start(slot)),
             State::Waiting(Some(waiting)) => self.at(waiting.retry_at, now, Action::Start(slot)),
             State::Terminated(run) if restarts(pod, slot, run) => {
-                self.at(view.crashes.until(run.finished_at), now, Action::Start(slot));
+                self.at(view.next_try(run), now, Action::Start(slot));
             }
             State::Terminated(_) => {}
             State::Running(running) => self.check(pod, slot, running, now),
@@ -137,7 +138,7 @@ impl Plan {
     fn check(&mut self, pod: &Pod, slot: Slot, running: &Running, now: Timestamp) {
         if let Some(stopping) = running.stopping {
             ending::go_on(self, slot, &stopping, true, now);
-        } else if running.post_start == PostStart::Failed {
+        } else if matches!(running.post_start, PostStart::Failed(_)) {
             ending::begin(self, pod, slot, after(now, pod.grace()), StopReason::PostStartFailed, now);
         } else if let Some(failed) = running.probes.must_restart() {
             let until = after(now, pod.grace_after(slot, failed));

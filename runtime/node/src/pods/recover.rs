@@ -79,6 +79,7 @@ fn lost(state: &ContainerState, id: &str, now: Timestamp) -> Option<Terminated> 
         started_at: running.started_at.as_ref().map(|time| time.0),
         finished_at: now,
         stopped: None,
+        post_start_error: None,
     })
 }
 
@@ -93,5 +94,6 @@ fn ended(state: &ContainerState, now: Timestamp) -> Option<Terminated> {
         started_at: started_at.map(|time| time.0),
         finished_at: finished_at.map_or(now, |time| time.0),
         stopped: None,
+        post_start_error: None,
     })
 }

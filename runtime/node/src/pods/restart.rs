@@ -99,6 +99,7 @@ mod tests {
             started_at: None,
             finished_at: Timestamp::UNIX_EPOCH,
             stopped,
+            post_start_error: None,
         }
     }
 

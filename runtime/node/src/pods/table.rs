@@ -10,7 +10,8 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::amounts::request;
-use super::observed::{ContainerView, Doom, State};
+use super::doom::Doom;
+use super::observed::{ContainerView, State};
 use super::resize::Amounts;
 use super::spec::PodExt;
 use super::start::Live;

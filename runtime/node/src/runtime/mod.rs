@@ -66,7 +66,8 @@ pub(crate) struct Limits {
     pub(crate) memory: Option<u64>,
     /// Thousandths of a processor.
     pub(crate) cpu_millis: Option<u32>,
-    /// Its share of the processors beside others, while there is not enough for all: what it requests, in thousandths.
+    /// Its share of the processors beside others, while there is not enough for all: what it requests, in thousandths. All
+    /// that have none share the least weight.
     pub(crate) cpu_weight: u32,
 }
 

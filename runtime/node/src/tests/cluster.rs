@@ -142,15 +142,16 @@ impl Cluster {
         own.map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default())).collect()
     }
 
-    /// Waits for an Event of a Pod with this reason and message.
-    pub(super) async fn told(&self, name: &str, reason: &str, message: &str) {
+    /// Waits until an Event was written whose message begins so.
+    pub(super) async fn event(&self, pod: &str, reason: &str, message: &str) {
         for _ in 0..ROUNDS {
-            if self.events(name).await.iter().any(|told| told.0 == reason && told.1 == message) {
+            let events = self.events(pod).await;
+            if events.iter().any(|(found, text)| found == reason && text.starts_with(message)) {
                 return;
             }
             tokio::time::sleep(STEP).await;
         }
-        panic!("{name} was never told {reason}: {message}, but {:#?}", self.events(name).await);
+        panic!("no Event {reason} {message:?}: {:?}", self.events(pod).await);
     }
 
     /// The kubelet's API, as a connection reaches it.

@@ -6,20 +6,10 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, until};
+use super::servers;
 
 fn told(events: &[(String, String)], reason: &str, message: &str) -> bool {
     events.iter().any(|(r, m)| r == reason && m.starts_with(message))
-}
-
-/// Waits until an Event was written.
-async fn event(cluster: &Cluster, pod: &str, reason: &str, message: &str) {
-    for _ in 0..600 {
-        if told(&cluster.events(pod).await, reason, message) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-    panic!("no Event {reason} {message:?}: {:?}", cluster.events(pod).await);
 }
 
 fn exec(words: &[&str]) -> Value {
@@ -65,8 +55,62 @@ async fn a_failing_post_start_hook_kills_the_container() {
     cluster.create("p", json!({"terminationGracePeriodSeconds": 1, "containers": [container]})).await;
     cluster.container("a", 1).await;
     assert!(cluster.container("a", 0).await.has_ended());
-    event(&cluster, "p", "FailedPostStartHook", "PostStartHook failed").await;
-    event(&cluster, "p", "Killing", "FailedPostStartHook").await;
+    cluster.event("p", "FailedPostStartHook", "PostStartHook failed").await;
+    cluster.event("p", "Killing", "FailedPostStartHook").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_post_start_hook_is_told_by_its_kind() {
+    let cluster = Cluster::start().await;
+    for (name, hook, words) in [
+        ("exec", exec(&["exit", "3"]), "Exec lifecycle hook ([exit 3]) for Container \"a\" in Pod \"exec_default("),
+        ("exec", exec(&["exit", "3"]), "failed - error: command 'exit 3' exited with 3, message: \"exit 3\\n\""),
+        (
+            "http",
+            json!({"httpGet": {"port": 81, "path": "/on"}}),
+            "HTTP lifecycle hook (/on) for Container \"a\" in Pod \"http_default(",
+        ),
+        ("tcp", json!({"tcpSocket": {"port": 80}}), "Cannot run handler: invalid handler: "),
+    ] {
+        let container = json!({"name": "a", "image": "app", "lifecycle": {"postStart": hook}});
+        cluster.create(name, json!({"terminationGracePeriodSeconds": 0, "containers": [container]})).await;
+        let told = |pod: &Value| {
+            let waiting = &pod["status"]["containerStatuses"][0]["state"]["waiting"];
+            waiting["reason"] == "PostStartHookError"
+                && waiting["message"].as_str().is_some_and(|message| message.contains(words))
+        };
+        let pod = cluster.pod_when(name, told).await;
+        assert_eq!(pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"], 137);
+        cluster.event(name, "FailedPostStartHook", "PostStartHook failed").await;
+        cluster.delete(name, DeleteParams::default().grace_period(0)).await;
+        cluster.gone(name).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_by_https_falls_back_to_http() {
+    let cluster = Cluster::start().await;
+    for (n, tls) in [true, false].into_iter().enumerate() {
+        let get = json!({"port": 8443, "scheme": "HTTPS", "path": "/bye"});
+        let container = json!({"name": "a", "image": "app", "lifecycle": {"preStop": {"httpGet": get}}});
+        cluster.create("p", json!({"terminationGracePeriodSeconds": 60, "containers": [container]})).await;
+        let container = cluster.container("a", n).await;
+        let server = servers::http(&container, 8443, tls);
+        // Any answer will do.
+        server.says.lock().0 = 500;
+        cluster.running("p").await;
+        cluster.delete("p", DeleteParams::default().grace_period(20)).await;
+        until(|| (server.count() == 1).then_some(())).await;
+        let (path, headers) = server.asked().remove(0);
+        assert_eq!((path.as_str(), headers["user-agent"].to_str().unwrap()), ("/bye", "kube-lifecycle/1.37"));
+        container.exit(0);
+        cluster.gone("p").await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let events = cluster.events("p").await;
+        assert!(!told(&events, "FailedPreStopHook", ""), "{events:?}");
+        let fell_back = told(&events, "LifecycleHTTPFallback", "request to HTTPS lifecycle hook 10.244.");
+        assert_eq!(fell_back, !tls, "{events:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,7 +157,6 @@ async fn liveness_probes_of_each_kind_restart_a_container() {
     for (name, probe, words) in [
         ("exec", exec(&["exit", "1"]), "Liveness probe failed: exit 1"),
         ("late", exec(&["wait"]), "Liveness probe failed: command timed out: \"wait\" timed out after 1s"),
-        ("none", exec(&["sh"]), "Liveness probe errored and resulted in unknown state: exec: \"sh\""),
         ("tcp", json!({"tcpSocket": {"port": 81}}), "Liveness probe failed: dial tcp 10.244."),
         ("http", json!({"httpGet": {"port": "other"}}), "Liveness probe failed: Get \"http://10.244."),
         ("grpc", json!({"grpc": {"port": 80}}), "Liveness probe failed: error: health rpc probe failed: "),
@@ -124,8 +167,8 @@ async fn liveness_probes_of_each_kind_restart_a_container() {
         let container = json!({"name": "a", "image": "app", "ports": ports, "livenessProbe": probe});
         cluster.create(name, json!({"containers": [container]})).await;
         cluster.pod_when(name, |pod| pod["status"]["containerStatuses"][0]["restartCount"] == 1).await;
-        event(&cluster, name, "Unhealthy", words).await;
-        event(&cluster, name, "Killing", "Container a failed liveness probe, will be restarted").await;
+        cluster.event(name, "Unhealthy", words).await;
+        cluster.event(name, "Killing", "Container a failed liveness probe, will be restarted").await;
         cluster.delete(name, DeleteParams::default().grace_period(0)).await;
     }
 }
@@ -173,7 +216,7 @@ async fn a_pod_past_its_active_deadline_fails() {
     let pod = cluster.pod_when("p", |pod| pod["status"]["phase"] == "Failed").await;
     assert!((98..110).contains(&at.elapsed().as_secs()), "{:?}", at.elapsed());
     assert_eq!(pod["status"]["reason"], "DeadlineExceeded");
-    event(&cluster, "p", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline").await;
+    cluster.event("p", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline").await;
     tokio::time::sleep(Duration::from_secs(1000)).await;
     assert_eq!(cluster.runtime.started("a").len(), 1);
 }

@@ -80,6 +80,37 @@ async fn a_full_node_makes_a_resize_wait_until_another_pod_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn neither_a_crash_nor_a_restart_of_the_node_grants_what_there_is_no_room_for() {
+    let mut cluster = cluster(json!([])).await;
+    resize(&cluster, "p", of("200m", "64Mi")).await;
+    cluster.pod_when("p", |pod| pod["status"]["containerStatuses"][0]["resources"] == of("200m", "64Mi")).await;
+    resize(&cluster, "p", of("9000", "64Mi")).await;
+    let infeasible = |pod: &Value| condition(pod, "PodResizePending").is_some_and(|it| it["reason"] == "Infeasible");
+    cluster.pod_when("p", infeasible).await;
+    cluster.container("a", 0).await.exit(1);
+    assert_eq!(cluster.container("a", 1).await.limits.lock().cpu_millis, Some(200));
+
+    cluster.stop_node().await;
+    cluster.start_node();
+    let container = cluster.container("a", 2).await;
+    assert_eq!(container.limits.lock().cpu_millis, Some(200));
+    let again = |pod: &Value| infeasible(pod) && pod["status"]["containerStatuses"][0]["restartCount"] == 2;
+    let pod = cluster.pod_when("p", again).await;
+    assert_eq!(pod["status"]["containerStatuses"][0]["resources"], of("200m", "64Mi"));
+
+    // Its wish is not counted against others.
+    let other = json!([{"name": "b", "image": "app", "resources": of("100m", "64Mi")}]);
+    cluster.create("other", json!({"containers": other})).await;
+    cluster.running("other").await;
+    let patch = json!({"spec": {"containers": [{"name": "b", "resources": of("150m", "64Mi")}]}});
+    let (pods, params) = (cluster.pods(), PatchParams::default());
+    pods.patch_subresource("resize", "other", &params, &Patch::Strategic(patch)).await.unwrap();
+    cluster.pod_when("other", |pod| pod["status"]["containerStatuses"][0]["resources"] == of("150m", "64Mi")).await;
+    resize(&cluster, "p", of("300m", "64Mi")).await;
+    until(|| (container.limits.lock().cpu_millis == Some(300)).then_some(())).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_container_whose_policy_says_so_is_started_anew() {
     let policies = json!([{"resourceName": "memory", "restartPolicy": "RestartContainer"}]);
     let cluster = cluster(policies).await;

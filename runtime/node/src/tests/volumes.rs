@@ -35,8 +35,8 @@ async fn put_config_map(cluster: &Cluster, data: Value) {
 async fn a_missing_config_map_is_told_waited_for_and_followed() {
     let cluster = Cluster::start().await;
     cluster.create("p", mounting(json!({"configMap": {"name": "cm"}}), "/etc/app")).await;
-    let message = "MountVolume.SetUp failed for volume \"v\" : configmap \"cm\" not found";
-    cluster.told("p", "FailedMount", message).await;
+    let words = "MountVolume.SetUp failed for volume \"v\" : configmap \"cm\" not found";
+    cluster.event("p", "FailedMount", words).await;
     let pod = cluster.pod_when("p", |pod| !pod["status"]["containerStatuses"].is_null()).await;
     assert_eq!(pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"], "ContainerCreating");
     assert!(cluster.runtime.started("a").is_empty());
@@ -111,7 +111,7 @@ async fn a_host_path_of_the_wrong_type_and_a_bad_sub_path_say_why() {
         "MountVolume.SetUp failed for volume \"v\" : hostPath type check failed: {} is not a directory",
         file.display()
     );
-    cluster.told("p", "FailedMount", &message).await;
+    cluster.event("p", "FailedMount", &message).await;
     cluster.delete("p", DeleteParams::default().grace_period(0)).await;
 
     let mut spec = mounting(json!({"emptyDir": {}}), "/data");

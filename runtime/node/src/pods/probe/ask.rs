@@ -14,13 +14,18 @@ pub(crate) enum Answer {
     /// It counts as good, though it is odd.
     Warning(String),
     Bad(String),
-    /// It could not even be asked, which counts as bad.
+    /// It could not even be asked. As with a kubelet that is told, and counts for nothing.
     Error(String),
 }
 
 impl Answer {
-    pub(crate) fn is_good(&self) -> bool {
-        matches!(self, Answer::Good | Answer::Warning(_))
+    /// Whether it counts as good, if it counts.
+    pub(crate) fn decides(&self) -> Option<bool> {
+        match self {
+            Answer::Good | Answer::Warning(_) => Some(true),
+            Answer::Bad(_) => Some(false),
+            Answer::Error(_) => None,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use carob_net::Body;
 use http::{HeaderMap, Request};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 
 /// What a probe sends.
 pub(super) type Sent = Full<Bytes>;
@@ -22,14 +22,23 @@ pub(super) fn answered(body: Body) -> Answered {
     body.map_err(io::Error::other).boxed_unsync()
 }
 
-/// The whole body and its trailers; nothing, if it has more than `most` bytes.
-pub(super) async fn read(body: Answered, most: usize) -> Result<(Bytes, Option<HeaderMap>), String> {
-    match Limited::new(body, most).collect().await {
-        Ok(body) => {
-            let trailers = body.trailers().cloned();
-            Ok((body.to_bytes(), trailers))
+/// What was read of a body.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) bytes: Vec<u8>,
+    pub(super) trailers: Option<HeaderMap>,
+}
+
+/// The body and its trailers; of a longer one, its first `most` bytes.
+pub(super) async fn read(mut body: Answered, most: usize) -> Result<Read, String> {
+    let mut read = Read::default();
+    while read.bytes.len() < most
+        && let Some(frame) = body.frame().await
+    {
+        match frame.map_err(|error| error.to_string())?.into_data() {
+            Ok(data) => read.bytes.extend_from_slice(&data[..data.len().min(most - read.bytes.len())]),
+            Err(frame) => read.trailers = frame.into_trailers().ok(),
         }
-        Err(error) if error.is::<LengthLimitError>() => Ok((Bytes::new(), None)),
-        Err(error) => Err(error.to_string()),
     }
+    Ok(read)
 }

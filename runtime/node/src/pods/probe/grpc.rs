@@ -80,10 +80,10 @@ async fn check(reach: &Reach, address: SocketAddr, service: &str) -> Result<&'st
         }
     };
     let (parts, body) = response.into_parts();
-    let (body, trailers) = body::read(body, READ).await.map_err(failed)?;
+    let read = body::read(body, READ).await.map_err(failed)?;
     let head = Response::from_parts(parts, ());
-    judge_call(&head, trailers.as_ref())?;
-    serving_status(&body).ok_or_else(|| failed("the answer is no HealthCheckResponse".to_owned()))
+    judge_call(&head, read.trailers.as_ref())?;
+    serving_status(&read.bytes).ok_or_else(|| failed("the answer is no HealthCheckResponse".to_owned()))
 }
 
 fn no_connection(address: SocketAddr, error: &str) -> String {

@@ -4,7 +4,9 @@ mod ask;
 mod body;
 mod exec;
 mod grpc;
+mod heard;
 mod http;
+mod redirect;
 mod state;
 mod tls;
 
@@ -14,7 +16,7 @@ use k8s_openapi::api::core::v1::{Container, Probe};
 
 pub(crate) use ask::{Answer, ask};
 pub(super) use exec::exec;
-pub(super) use http::status as http_status;
+pub(super) use http::{Caller, GetError, get};
 pub(crate) use state::{ProbeState, Verdict};
 
 /// What a probe is for.

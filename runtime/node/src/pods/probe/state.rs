@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Container, Probe};
 
 use super::ProbeKind;
 
-/// What the probes of a running container have found. One that cannot be asked is never passed.
+/// What the probes of a running container have found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ProbeState {
     startup: Option<Counter>,

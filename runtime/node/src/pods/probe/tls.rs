@@ -10,11 +10,26 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::heard::Heard;
+
+/// Why there is no TLS.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// The other end answers by plain HTTP.
+    SpeaksHttp,
+    Other(String),
+}
+
 /// Speaks TLS over `io` with whoever is there.
-pub(super) async fn connect<Io: AsyncRead + AsyncWrite + Unpin>(io: Io, host: &str) -> Result<TlsStream<Io>, String> {
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| format!("tls: {host:?}: {error}"))?;
-    let connector = TlsConnector::from(config()?);
-    connector.connect(name, io).await.map_err(|error| format!("tls: {error}"))
+pub(super) async fn connect<Io: AsyncRead + AsyncWrite + Unpin>(
+    io: Io,
+    host: &str,
+) -> Result<TlsStream<Heard<Io>>, Refused> {
+    let other = |error: String| Refused::Other(format!("tls: {error}"));
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| other(format!("{host:?}: {error}")))?;
+    let connector = TlsConnector::from(config().map_err(other)?);
+    let connecting = connector.connect(name, Heard::new(io)).into_fallible();
+    connecting.await.map_err(|(error, io)| if io.is_http() { Refused::SpeaksHttp } else { other(error.to_string()) })
 }
 
 fn config() -> Result<Arc<ClientConfig>, String> {

@@ -7,10 +7,11 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::clock::{after, between};
+use crate::clock::after;
 use crate::pods::observed::{ContainerView, NotStarted, State, Terminated, Waiting};
 use crate::pods::phase::Init;
 use crate::pods::plan::crash_backoff;
+use crate::pods::restart::restarts;
 use crate::pods::slot::{Role, Slot};
 use crate::pods::spec::PodExt;
 
@@ -111,10 +112,28 @@ fn states(
             let running = ContainerStateRunning { started_at: Some(Time(running.started_at)) };
             (ContainerState { running: Some(running), ..Default::default() }, last)
         }
-        State::Terminated(run) => match crash_backoff(pod, slot, view, now) {
-            Some(delay) => (waiting(crash_loop(pod, slot, delay)), Some(terminated(run))),
+        State::Terminated(run) => match next_run(pod, slot, view, run, now) {
+            Some(next) => (waiting(next), Some(terminated(run))),
             None => (ContainerState { terminated: Some(terminated(run)), ..Default::default() }, last),
         },
+    }
+}
+
+/// What a container that has ended waits for, if it is to be started again later.
+fn next_run(
+    pod: &Pod,
+    slot: Slot,
+    view: &ContainerView,
+    run: &Terminated,
+    now: Timestamp,
+) -> Option<ContainerStateWaiting> {
+    let crashed = crash_backoff(pod, slot, view, now);
+    let fresh = crashed.is_none() || now < after(run.finished_at, FRESH);
+    match &run.post_start_error {
+        Some(error) if fresh && restarts(pod, slot, run) && now < view.next_try(run) => {
+            Some(ContainerStateWaiting { reason: Some("PostStartHookError".to_owned()), message: Some(error.clone()) })
+        }
+        _ => crashed.map(|delay| crash_loop(pod, slot, delay)),
     }
 }
 
@@ -148,9 +167,12 @@ fn failure(failed: &Waiting, now: Timestamp) -> ContainerStateWaiting {
 
 /// When the report of a failed start changes by the passing of time alone.
 pub(in crate::pods) fn next_change(view: &ContainerView, now: Timestamp) -> Option<Timestamp> {
-    let State::Waiting(Some(failed)) = &view.state else { return None };
-    let stale = after(failed.since, FRESH);
-    (failed.reason == NotStarted::ImagePull && !between(now, stale).is_zero()).then_some(stale)
+    let failed_at = match &view.state {
+        State::Waiting(Some(failed)) if failed.reason == NotStarted::ImagePull => failed.since,
+        State::Terminated(run) if run.post_start_error.is_some() => run.finished_at,
+        _ => return None,
+    };
+    Some(after(failed_at, FRESH)).filter(|stale| *stale > now)
 }
 
 fn crash_loop(pod: &Pod, slot: Slot, delay: std::time::Duration) -> ContainerStateWaiting {

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, HostIP, Pod, PodIP, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::observed::{Doom, Observed};
+use super::doom::Doom;
+use super::observed::Observed;
 use super::phase::{Init, initialized, phase};
 use super::slot::Slot;
 use super::spec::PodExt;

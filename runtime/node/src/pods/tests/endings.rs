@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::Story;
+use crate::pods::doom::Doom;
 use crate::pods::happened::Change;
-use crate::pods::observed::{Doom, Ended, StopReason, StopStep};
+use crate::pods::observed::{Ended, StopReason, StopStep};
 use crate::pods::plan::{Action, Plan, plan};
 use crate::pods::probe::ProbeKind;
 use crate::pods::slot::Slot;
@@ -84,7 +85,7 @@ fn a_failed_liveness_probe_and_a_new_image_restart_the_container() {
 
 #[test]
 fn the_pre_stop_hook_comes_first_and_its_time_counts() {
-    let story = with_hooks().running(0).apply(Change::PostStarted { slot: Slot(0), id: "id".into(), ok: true });
+    let story = with_hooks().running(0).apply(Change::PostStarted { slot: Slot(0), id: "id".into(), result: Ok(()) });
     let story = story.running(1).deleted(30);
     let (until, why) = (story.at(30), StopReason::PodEnds);
     assert_eq!(
@@ -118,10 +119,10 @@ fn a_shorter_grace_shortens_the_hook() {
 fn a_container_has_begun_once_its_post_start_hook_has_succeeded() {
     let story = with_hooks().running(0);
     assert_eq!(story.starts(), [0usize; 0], "the next one waits");
-    let hooked = |ok| Change::PostStarted { slot: Slot(0), id: "id".into(), ok };
-    assert_eq!(with_hooks().running(0).apply(hooked(true)).starts(), [1]);
+    let hooked = |result| Change::PostStarted { slot: Slot(0), id: "id".into(), result };
+    assert_eq!(with_hooks().running(0).apply(hooked(Ok(()))).starts(), [1]);
 
-    let failed = story.apply(hooked(false));
+    let failed = story.apply(hooked(Err("why".to_owned())));
     let why = StopReason::PostStartFailed;
     assert_eq!(failed.plan().actions, [Action::PreStop { slot: Slot(0), until: failed.at(30), why }]);
 }

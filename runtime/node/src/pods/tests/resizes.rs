@@ -80,6 +80,35 @@ fn a_container_that_wants_to_is_started_anew_whatever_its_policy() {
 }
 
 #[test]
+fn one_that_ended_is_started_with_what_is_set_aside_and_its_wish_waits() {
+    let deferred = || unfulfilled(wishing(story(), "2"), Why::Deferred, Some(10)).ended(0, 1);
+    let restarts = deferred().plan();
+    assert_eq!(restarts.actions, [Action::Start(Slot(0))], "not the resize");
+    let status = &reported(&deferred())["containerStatuses"][0];
+    assert_eq!((&status["resources"], &status["allocatedResources"]["cpu"]), (&resources("1"), &json!("1")));
+
+    let allocated = serde_json::from_value(resources("2")).unwrap();
+    let admitted = deferred().apply(Change::Allocated { slot: Slot(0), allocated }).apply(Change::Resized(None));
+    assert_eq!(reported(&admitted)["containerStatuses"][0]["resources"], resources("2"));
+}
+
+#[test]
+fn after_a_restart_of_the_node_what_was_reported_is_set_aside() {
+    let mut before = unfulfilled(wishing(story(), "2"), Why::Infeasible, None);
+    before.pod.status = Some(serde_json::from_value(reported(&before)).unwrap());
+    let mut observed = crate::pods::recover::observed(&before.pod, before.now);
+    observed.ip = before.observed.ip;
+    let after = Story { observed, ..before };
+    let allocated = after.observed.containers[0].allocated.clone();
+    assert_eq!(json!(allocated), resources("1"));
+    assert_eq!(
+        after.plan().actions,
+        [Action::Resize, Action::Start(Slot(0))],
+        "whether there is room is found out first"
+    );
+}
+
+#[test]
 fn the_status_says_what_it_has_and_what_keeps_it_from_more() {
     let pending = reported(&unfulfilled(wishing(story(), "2"), Why::Deferred, Some(10)));
     let container = &pending["containerStatuses"][0];

@@ -203,8 +203,35 @@ fn a_container_is_not_running_before_its_post_start_hook_has_ended() {
     assert_eq!(status["state"]["waiting"]["reason"], "ContainerCreating");
     assert_eq!((&status["ready"], &status["started"]), (&json!(false), &json!(false)));
     assert_eq!(of(&story)["phase"], "Pending");
-    let story = story.apply(Change::PostStarted { slot: Slot(0), id: "id".into(), ok: true });
+    let story = story.apply(Change::PostStarted { slot: Slot(0), id: "id".into(), result: Ok(()) });
     assert!(first(&story)["state"]["running"].is_object());
+}
+
+#[test]
+fn a_container_whose_post_start_hook_failed_says_so_until_it_crashes_often() {
+    let failed = |story: Story| {
+        let error = Err("no such page".to_owned());
+        story.apply(Change::PostStarted { slot: Slot(0), id: "id".into(), result: error }).ended(0, 137)
+    };
+    let story = |policy: &str| {
+        let lifecycle = json!({"postStart": {"httpGet": {"port": 80}}});
+        let container = json!({"name": "a", "image": "i", "lifecycle": lifecycle});
+        failed(Story::new(json!({"restartPolicy": policy, "containers": [container]})).running(0))
+    };
+    let waiting = |story: &Story| first(story)["state"]["waiting"].clone();
+    let hook_error = json!({"reason": "PostStartHookError", "message": "no such page"});
+    let once = story("Always");
+    assert_eq!((once.starts(), waiting(&once)), (vec![], hook_error.clone()));
+    assert_eq!(first(&once)["lastState"]["terminated"]["exitCode"], 137);
+    let once = once.later(9);
+    assert_eq!((once.starts(), waiting(&once)), (vec![], hook_error.clone()));
+    let once = once.later(1);
+    assert_eq!(once.starts(), [0]);
+
+    let twice = failed(once.running(0));
+    assert_eq!(waiting(&twice), hook_error);
+    assert_eq!(waiting(&twice.later(3))["reason"], "CrashLoopBackOff");
+    assert_eq!(first(&story("Never"))["state"]["terminated"]["exitCode"], 137);
 }
 
 #[test]

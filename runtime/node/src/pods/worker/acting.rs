@@ -8,10 +8,11 @@ use jiff::Timestamp;
 
 use super::{Done, Worker};
 use crate::clock::{after, between};
+use crate::pods::doom::Doom;
 use crate::pods::events::Kind;
 use crate::pods::happened::Change;
 use crate::pods::hooks::Hook;
-use crate::pods::observed::{Doom, StopReason, StopStep, Stopping, Volumes};
+use crate::pods::observed::{StopReason, StopStep, Stopping, Volumes};
 use crate::pods::place::Place;
 use crate::pods::plan::Action;
 use crate::pods::restart::restarts_unhealthy;

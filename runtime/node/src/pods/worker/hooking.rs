@@ -18,8 +18,9 @@ impl Worker {
         let (Some(reach), Some(live)) = (self.reach(slot), self.live.get(&slot)) else { return };
         let Some(handler) = hook.of(&reach.spec).cloned() else { return };
         let id = live.id.clone();
+        let (recorder, pod) = (self.context.recorder.clone(), self.pod.clone());
         let run = async move {
-            let run = hooks::run(&reach, &handler);
+            let run = hooks::run(&reach, &handler, &pod, &recorder);
             let result = match limit {
                 Some(limit) => tokio::time::timeout(limit, run).await.unwrap_or(Ok(())),
                 None => run.await,
@@ -38,8 +39,9 @@ impl Worker {
         }
         match hook {
             Hook::PostStart => {
-                self.observed.apply(Change::PostStarted { slot, id, ok: result.is_ok() }, now);
-                if result.is_ok() {
+                let ok = result.is_ok();
+                self.observed.apply(Change::PostStarted { slot, id, result }, now);
+                if ok {
                     self.begin_probes(slot, now);
                 }
             }

@@ -20,8 +20,9 @@ use tokio::sync::watch;
 
 use self::reporting::Reports;
 use super::context::Context;
+use super::doom::Doom;
 use super::hooks::Hook;
-use super::observed::{Doom, Observed};
+use super::observed::Observed;
 use super::place::Place;
 use super::plan::plan;
 use super::probe::{Answer, ProbeKind};

@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container;
 
 use super::{Done, Worker};
+use crate::pods::doom::Doom;
 use crate::pods::events::Kind;
 use crate::pods::happened::Change;
 use crate::pods::hooks::Hook;
 use crate::pods::last_words::LastWords;
-use crate::pods::observed::{Doom, NotStarted, State, Volumes};
+use crate::pods::observed::{NotStarted, State, Volumes};
 use crate::pods::plan::crash_backoff;
 use crate::pods::probe::ProbeState;
 use crate::pods::slot::Slot;

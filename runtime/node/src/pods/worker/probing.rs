@@ -51,8 +51,9 @@ impl Worker {
         let Some(container) = self.pod.container(slot) else { return };
         let period = kind.of(&container).map(|probe| probe::seconds(probe.period_seconds, 10)).unwrap_or_default();
         self.tell_answer(&container.name, kind, &answer);
-        let ok = answer.is_good();
-        self.observed.apply(Change::Probed { slot, id: id.clone(), kind, ok }, now);
+        if let Some(ok) = answer.decides() {
+            self.observed.apply(Change::Probed { slot, id: id.clone(), kind, ok }, now);
+        }
         let has_started = self.observed.get(slot).is_some_and(|view| view.has_started());
         match kind {
             ProbeKind::Startup if has_started && !had_started => self.begin_probes(slot, now),

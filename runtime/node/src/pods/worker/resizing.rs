@@ -69,7 +69,7 @@ impl Worker {
                 continue;
             }
             if let Some(live) = self.live.get(&slot) {
-                live.container.resize(limits(&container)).map_err(|message| (Why::InProgress, message))?;
+                live.container.resize(limits(&self.pod, &container)).map_err(|message| (Why::InProgress, message))?;
             }
             let given = container.resources.unwrap_or_default();
             self.observed.apply(Change::Given { slot, given }, now);
