@@ -75,6 +75,7 @@ impl Strategy for Pods {
         let (Some(metadata), Some(held)) = (new.get_mut("metadata"), old.get("metadata")) else { return };
         carry_over(metadata, held, "ownerReferences");
         carry_over(metadata, held, "deletionTimestamp");
+        uses::keep_grants(metadata, held);
     }
 
     fn validate(&self, pod: &Value) -> Vec<Cause> {

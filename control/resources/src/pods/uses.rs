@@ -1,7 +1,7 @@
 //! What a Pod refers to.
 
 use crate::json::{list, text};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 /// Where a list of containers stands.
 const CONTAINERS: [&str; 3] = ["/spec/containers", "/spec/initContainers", "/spec/ephemeralContainers"];
@@ -26,13 +26,19 @@ struct Fields {
     projected: &'static str,
     variable: &'static str,
     variables: &'static str,
+    /// What stands before the name in an annotation that grants configuration.
+    granted: &'static str,
 }
+
+/// Before a container's name: the annotation whose list names the sources of what `wasi:config` answers to it.
+const CONFIG: &str = "config.carob.dev/";
 
 const SECRET: Fields = Fields {
     volume: "/secret/secretName",
     projected: "/secret/name",
     variable: "/valueFrom/secretKeyRef/name",
     variables: "/secretRef/name",
+    granted: "secret/",
 };
 
 const CONFIG_MAP: Fields = Fields {
@@ -40,6 +46,7 @@ const CONFIG_MAP: Fields = Fields {
     projected: "/configMap/name",
     variable: "/valueFrom/configMapKeyRef/name",
     variables: "/configMapRef/name",
+    granted: "configmap/",
 };
 
 fn uses(pod: &Value, fields: &Fields, name: &str) -> bool {
@@ -50,6 +57,37 @@ fn uses(pod: &Value, fields: &Fields, name: &str) -> bool {
             list(container, "/env").iter().any(|one| text(one, fields.variable) == name)
                 || list(container, "/envFrom").iter().any(|one| text(one, fields.variables) == name)
         })
+        || is_granted(pod, fields, name)
+}
+
+/// Keeps the grants of configuration as they were: who writes a status, a node above all, may not grant itself anything by
+/// it.
+pub(super) fn keep_grants(new: &mut Value, old: &Value) {
+    let grants = |metadata: &Value| -> Map<String, Value> {
+        let annotations = metadata.get("annotations").and_then(Value::as_object).into_iter().flatten();
+        annotations
+            .filter(|(key, _)| key.starts_with(CONFIG))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    };
+    let held = grants(old);
+    if grants(new) == held {
+        return;
+    }
+    let annotations = new.as_object_mut().map(|metadata| metadata.entry("annotations").or_insert_with(|| json!({})));
+    if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
+        annotations.retain(|key, _| !key.starts_with(CONFIG));
+        annotations.extend(held);
+    }
+}
+
+fn is_granted(pod: &Value, fields: &Fields, name: &str) -> bool {
+    let annotations = pod.pointer("/metadata/annotations").and_then(Value::as_object).into_iter().flatten();
+    let mut lists = annotations.filter(|(key, _)| key.starts_with(CONFIG)).filter_map(|(_, value)| value.as_str());
+    lists.any(|list| {
+        let mut sources = list.split(',').filter_map(|source| source.trim().strip_prefix(fields.granted));
+        sources.any(|source| source.strip_suffix('?').unwrap_or(source) == name)
+    })
 }
 
 fn is_of_volume(volume: &Value, fields: &Fields, name: &str) -> bool {
@@ -60,11 +98,34 @@ fn is_of_volume(volume: &Value, fields: &Fields, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    #[test]
+    fn a_status_grants_nothing_and_takes_nothing_away() {
+        let grant = "config.carob.dev/app";
+        let old = json!({ "name": "p", "annotations": { grant: "configmap/a", "b": "1" } });
+        for new in [
+            json!({ "name": "p", "annotations": { grant: "secret/b", "b": "2" } }),
+            json!({ "name": "p", "annotations": { "config.carob.dev/other": "secret/b", "b": "2" } }),
+        ] {
+            let mut kept = new;
+            keep_grants(&mut kept, &old);
+            assert_eq!(kept, json!({ "name": "p", "annotations": { grant: "configmap/a", "b": "2" } }));
+        }
+        let mut bare = json!({ "name": "p" });
+        keep_grants(&mut bare, &old);
+        assert_eq!(bare["annotations"], json!({ grant: "configmap/a" }));
+        let mut untouched = json!({ "name": "p", "annotations": null });
+        keep_grants(&mut untouched, &json!({ "name": "p" }));
+        assert_eq!(untouched, json!({ "name": "p", "annotations": null }));
+    }
 
     #[test]
     fn every_way_to_name_an_object_is_known() {
-        let pod = json!({ "spec": {
+        let annotations = json!({
+            "config.carob.dev/app": "configmap/m5, secret/s6?",
+            "other.example.com/app": "configmap/m6",
+        });
+        let pod = json!({ "metadata": { "annotations": annotations }, "spec": {
             "serviceAccountName": "robot",
             "imagePullSecrets": [{ "name": "pull" }],
             "containers": [{ "name": "s1", "env": [{ "name": "s1", "valueFrom": { "secretKeyRef": { "name": "s2" } } }] }],
@@ -77,8 +138,8 @@ mod tests {
             ],
         } });
         let used = [
-            ("secrets", vec!["pull", "s2", "s3", "s4", "s5"]),
-            ("configmaps", vec!["m1", "m2", "m3", "m4"]),
+            ("secrets", vec!["pull", "s2", "s3", "s4", "s5", "s6"]),
+            ("configmaps", vec!["m1", "m2", "m3", "m4", "m5"]),
             ("serviceaccounts", vec!["robot"]),
         ];
         for (resource, names) in used {
@@ -89,6 +150,7 @@ mod tests {
             ("secrets", "m1"),
             ("configmaps", "s3"),
             ("configmaps", "v"),
+            ("configmaps", "m6"),
             ("pods", "s2"),
             ("secrets", ""),
         ] {
