@@ -60,7 +60,7 @@ pub struct Limits {
     /// Thousandths of a core.
     pub cpu_millis: Option<u32>,
     /// Its share of the processors, beside those of others, while more want to run than can. As with Kubernetes' requests
-    /// this is in thousandths of a core, and less than 2 counts as 2.
+    /// this is in thousandths of a core. Containers that have none share the least weight, 2, between all of them.
     pub cpu_weight: u32,
 }
 

@@ -1,10 +1,11 @@
 //! The CPU time of containers: what each used, whose turn it is, and what each may use at most.
 //!
-//! A container's weight is its share of the threads that guests run on while more want to run than can (`queue.rs`); its
-//! limit holds also while nobody else wants to (`bucket.rs`). Both are kept poll by poll: a task is polled when it has a
-//! turn, and a guest gives way at each tick ([`give_way`]).
+//! A container's weight is its share of the threads that guests run on while more want to run than can, and those without
+//! one share the least weight (`queue.rs`); its limit holds also while nobody else wants to (`bucket.rs`). Both are kept poll
+//! by poll: a task is polled when it has a turn, and a guest gives way at each tick ([`give_way`]).
 
 mod bucket;
+mod line;
 mod queue;
 mod turns;
 

@@ -261,3 +261,81 @@ fn nobody_is_called_ahead_near_a_limit() {
     queue.leave(limited, MS);
     assert_eq!(queue.next(now), Some(2));
 }
+
+#[test]
+fn those_without_a_weight_share_the_least_however_many_they_are() {
+    for threads in [1, 2] {
+        let mut machine = Machine::new(threads);
+        let least: Vec<Id> = (0..100).map(|_| machine.container(0, None, 1, Habit::Spins)).collect();
+        let asking = machine.container(98, None, 4, Habit::Spins);
+        machine.run(50_000 * MS);
+        let all: Duration = 50_000 * MS * u32::try_from(threads).unwrap();
+        let share = machine.used(asking).as_nanos() * 1000 / all.as_nanos();
+        assert!(close(share, 980, 2), "{threads} threads: {share}");
+        let used: Vec<u128> = least.iter().map(|id| machine.used(*id).as_millis()).collect();
+        let each = 10 * threads as u128;
+        assert!(used.iter().all(|used| close(*used, each, 1)), "{threads} threads: {used:?}");
+        assert_eq!(machine.wasted, Duration::ZERO);
+    }
+}
+
+#[test]
+fn those_without_a_weight_take_what_nobody_else_wants_within_their_limits() {
+    let mut machine = Machine::new(2);
+    let least: Vec<Id> = (0..9).map(|_| machine.container(0, None, 1, Habit::Spins)).collect();
+    let limited = machine.container(0, Some(100), 2, Habit::Spins);
+    machine.run(10_000 * MS);
+    assert!(close(machine.used(limited).as_millis(), 1000, 20), "{:?}", machine.used(limited));
+    let used: Vec<u128> = least.iter().map(|id| machine.used(*id).as_millis()).collect();
+    assert!(used.iter().all(|used| close(*used, 2111, 10)), "{used:?}");
+    assert_eq!(machine.wasted, Duration::ZERO);
+}
+
+#[test]
+fn who_has_no_weight_and_waited_for_something_is_next_all_the_same() {
+    let mut machine = Machine::new(1);
+    for _ in 0..10 {
+        machine.container(100, None, 1, Habit::Spins);
+    }
+    machine.run(1_000 * MS);
+    let napper = machine.container(0, None, 1, Habit::Naps { runs: MS / 100, sleeps: 17 * MS + MS / 3 });
+    machine.run(5_000 * MS);
+    assert!(machine.longest_wait(napper) <= MS, "{:?}", machine.longest_wait(napper));
+}
+
+#[test]
+fn a_container_may_be_given_a_weight_and_lose_it_while_it_waits() {
+    let mut machine = Machine::new(1);
+    let other = machine.container(100, None, 1, Habit::Spins);
+    let least: Vec<Id> = (0..3).map(|_| machine.container(0, None, 1, Habit::Spins)).collect();
+    machine.run(1_000 * MS);
+    for (weight, expected) in [(100, 495), (0, 7), (300, 743), (0, 7)] {
+        machine.queue.resize(least[0], weight, None, machine.now);
+        let before = machine.used(least[0]);
+        machine.run(10_000 * MS);
+        let share = (machine.used(least[0]) - before).as_nanos() * 1000 / (10_000 * MS).as_nanos();
+        assert!(close(share, expected, 5), "{weight}: {share}");
+    }
+    assert!(machine.used(other) > Duration::ZERO && machine.used(least[1]) > Duration::ZERO);
+}
+
+#[test]
+fn those_without_a_weight_are_called_ahead_of_a_free_thread_as_others_are() {
+    let now = Instant::now();
+    let mut queue = RunQueue::new(1);
+    let least: Vec<Id> = (0..3).map(|_| queue.add(0, None, now)).collect();
+    for (task, (id, before)) in least.iter().zip([Before::Waited, Before::Ran, Before::Waited]).enumerate() {
+        queue.enter(*id, task, before);
+    }
+    assert_eq!((queue.next(now), queue.next(now)), (Some(0), None), "the second is next");
+    let asking = queue.add(100, None, now);
+    queue.enter(asking, 3, Before::Waited);
+    queue.leave(least[0], MS);
+    assert_eq!(
+        (queue.next(now), queue.next(now)),
+        (Some(3), None),
+        "who asks comes before the group that has had a turn"
+    );
+    queue.leave(asking, MS);
+    assert_eq!((queue.next(now), queue.next(now)), (Some(1), Some(2)), "nobody of the group has lost its place");
+}
