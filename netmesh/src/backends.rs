@@ -1,24 +1,70 @@
-//! The ready endpoints of one Service port.
+//! The endpoints of one Service port that flows may go to.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use parking_lot::RwLock;
 use rand::RngExt;
-use rand::seq::SliceRandom;
+use rand::seq::index;
 
 use crate::table::ServicePort;
 
-/// The ready endpoints of one Service port: changed by the table, read by every request.
+/// Whom a flow may be given to, as the Service's traffic policies have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) enum Scope {
+    /// Endpoints of every node: `Cluster`.
+    #[default]
+    Cluster,
+    /// Those of this node, and nobody if there is none: `Local`.
+    Node,
+}
+
+/// What an endpoint is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// It takes what is new.
+    Ready,
+    /// It is about to end and still answers: it takes what is new only while nobody is ready.
+    Terminating,
+}
+
+/// The endpoints of one Service port: changed by the table, read by every flow.
 #[derive(Debug)]
 pub(crate) struct Backends {
     port: ServicePort,
-    ready: RwLock<Ready>,
+    sets: RwLock<Sets>,
+}
+
+#[derive(Debug, Default)]
+struct Sets {
+    ready: Set,
+    terminating: Set,
+    ready_here: Set,
+    terminating_here: Set,
+}
+
+impl Sets {
+    /// Those that flows go to now.
+    fn of(&self, scope: Scope) -> &Set {
+        let (ready, terminating) = match scope {
+            Scope::Cluster => (&self.ready, &self.terminating),
+            Scope::Node => (&self.ready_here, &self.terminating_here),
+        };
+        if ready.addresses.is_empty() { terminating } else { ready }
+    }
+
+    fn listing(&mut self, stage: Stage, is_here: bool) -> impl Iterator<Item = &mut Set> {
+        let (all, here) = match stage {
+            Stage::Ready => (&mut self.ready, &mut self.ready_here),
+            Stage::Terminating => (&mut self.terminating, &mut self.terminating_here),
+        };
+        std::iter::once(all).chain(is_here.then_some(here))
+    }
 }
 
 impl Backends {
     pub(crate) fn new(port: ServicePort) -> Self {
-        Self { port, ready: RwLock::default() }
+        Self { port, sets: RwLock::default() }
     }
 
     /// The Service port that these are behind.
@@ -26,25 +72,32 @@ impl Backends {
         &self.port
     }
 
-    pub(crate) fn add(&self, address: SocketAddr) {
-        self.ready.write().add(address);
+    pub(crate) fn add(&self, address: SocketAddr, stage: Stage, is_here: bool) {
+        self.sets.write().listing(stage, is_here).for_each(|set| set.add(address));
     }
 
-    pub(crate) fn remove(&self, address: SocketAddr) {
-        self.ready.write().remove(address);
+    pub(crate) fn remove(&self, address: SocketAddr, stage: Stage, is_here: bool) {
+        self.sets.write().listing(stage, is_here).for_each(|set| set.remove(address));
     }
 
-    pub(crate) fn contains(&self, address: SocketAddr) -> bool {
-        self.ready.read().places.contains_key(&address)
+    pub(crate) fn contains(&self, scope: Scope, address: SocketAddr) -> bool {
+        self.sets.read().of(scope).places.contains_key(&address)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ready.read().addresses.is_empty()
+    pub(crate) fn is_empty(&self, scope: Scope) -> bool {
+        self.sets.read().of(scope).addresses.is_empty()
+    }
+
+    /// Whether nobody is listed at all.
+    pub(crate) fn is_unlisted(&self) -> bool {
+        let sets = self.sets.read();
+        sets.ready.addresses.is_empty() && sets.terminating.addresses.is_empty()
     }
 
     /// Two endpoints drawn at random, different ones if there are two.
-    pub(crate) fn draw_two(&self) -> Option<(SocketAddr, Option<SocketAddr>)> {
-        let addresses = &self.ready.read().addresses;
+    pub(crate) fn draw_two(&self, scope: Scope) -> Option<(SocketAddr, Option<SocketAddr>)> {
+        let sets = self.sets.read();
+        let addresses = &sets.of(scope).addresses;
         let count = addresses.len();
         if count < 2 {
             return addresses.first().map(|only| (*only, None));
@@ -56,16 +109,17 @@ impl Backends {
     }
 
     /// Up to `count` endpoints in random order.
-    pub(crate) fn draw(&self, count: usize) -> Vec<SocketAddr> {
-        let mut addresses = self.ready.read().addresses.clone();
-        let (drawn, _) = addresses.partial_shuffle(&mut rand::rng(), count);
-        drawn.to_vec()
+    pub(crate) fn draw(&self, scope: Scope, count: usize) -> Vec<SocketAddr> {
+        let sets = self.sets.read();
+        let addresses = &sets.of(scope).addresses;
+        let drawn = index::sample(&mut rand::rng(), addresses.len(), count.min(addresses.len()));
+        drawn.into_iter().map(|index| addresses[index]).collect()
     }
 }
 
 /// A set with constant-time change and constant-time random choice.
 #[derive(Debug, Default)]
-struct Ready {
+struct Set {
     addresses: Vec<SocketAddr>,
     places: HashMap<SocketAddr, Place>,
 }
@@ -77,7 +131,7 @@ struct Place {
     listed: usize,
 }
 
-impl Ready {
+impl Set {
     fn add(&mut self, address: SocketAddr) {
         let index = self.addresses.len();
         let place = self.places.entry(address).or_insert(Place { index, listed: 0 });
@@ -105,50 +159,4 @@ impl Ready {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn backends() -> Backends {
-        let service = crate::table::ObjectName { namespace: "default".into(), name: "web".into() };
-        Backends::new(ServicePort { service, port: "http".into() })
-    }
-
-    fn address(port: u16) -> SocketAddr {
-        ([10, 244, 0, 2], port).into()
-    }
-
-    #[test]
-    fn nothing_is_drawn_from_nothing() {
-        assert_eq!(backends().draw_two(), None);
-        assert_eq!(backends().draw(4), []);
-    }
-
-    #[test]
-    fn two_different_ones_are_drawn_and_each_of_them_sometime() {
-        let backends = backends();
-        (0..4).for_each(|port| backends.add(address(port)));
-
-        let mut seen = [0; 4];
-        for _ in 0..1000 {
-            let (first, other) = backends.draw_two().unwrap();
-            assert_ne!(Some(first), other);
-            seen[usize::from(first.port())] += 1;
-        }
-        assert!(seen.iter().all(|&count| count > 0), "{seen:?}");
-    }
-
-    #[test]
-    fn an_address_in_two_slices_stays_until_both_have_let_it_go() {
-        let backends = backends();
-        backends.add(address(1));
-        backends.add(address(1));
-        backends.add(address(2));
-        backends.remove(address(1));
-        assert_eq!(backends.draw(9).len(), 2);
-        backends.remove(address(1));
-        assert_eq!(backends.draw_two(), Some((address(2), None)));
-        backends.remove(address(1));
-        backends.remove(address(2));
-        assert!(backends.is_empty());
-    }
-}
+mod tests;

@@ -10,8 +10,8 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, sleep};
 
-use crate::backends::Backends;
-use crate::mesh::Frontend;
+use crate::mesh::{Cost, Frontend};
+use crate::table::ServicePort;
 
 /// Endpoints that one request is taken to before it pauses.
 const TRIES: usize = 16;
@@ -22,31 +22,54 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
-/// Finds the service that answers at an endpoint's address; one that nobody in this process answers for counts as closed.
-pub(crate) trait Find: Fn(SocketAddr) -> Option<Arc<dyn HttpService>> + Send + Sync {}
+/// Who answers at an endpoint's address.
+pub(crate) enum Found {
+    Service(Arc<dyn HttpService>),
+    /// Nobody in this process: it counts as closed.
+    Nobody,
+    /// Somebody whom this client may not ask.
+    Denied,
+}
 
-impl<F: Fn(SocketAddr) -> Option<Arc<dyn HttpService>> + Send + Sync> Find for F {}
+impl Found {
+    pub(crate) fn service(self) -> Option<Arc<dyn HttpService>> {
+        match self {
+            Found::Service(service) => Some(service),
+            Found::Nobody | Found::Denied => None,
+        }
+    }
+}
+
+/// Finds who answers at endpoints, and hears how they did.
+pub(crate) trait Endpoints: Send + Sync {
+    fn find(&self, endpoint: SocketAddr) -> Found;
+
+    /// The cost of asking the service at this endpoint, beside others.
+    fn cost(&self, endpoint: SocketAddr, service: &dyn HttpService) -> Cost;
+
+    /// The endpoint has begun to answer after so long.
+    fn answered(&self, endpoint: SocketAddr, latency: Duration);
+}
 
 /// Answers a request of `client` by an endpoint of `frontend`, or says why none of them does.
 pub(crate) async fn forward(
-    find: &impl Find,
+    endpoints: &impl Endpoints,
     frontend: &Frontend,
     client: IpAddr,
     request: Request<Body>,
 ) -> Response<Body> {
-    let backends = &*frontend.backends;
-    let kept = frontend.kept(client).and_then(|address| Some((address, find(address)?)));
-    let turned_away = match kept.or_else(|| choose(find, backends)) {
+    let kept = frontend.kept(client).and_then(|address| Some((address, endpoints.find(address).service()?)));
+    let turned_away = match kept.or_else(|| choose(endpoints, frontend)) {
         Some((address, service)) => {
             frontend.keep(client, address);
-            match call(&*service, request).await {
+            match timed(endpoints, address, &*service, request).await {
                 Outcome::Answered(response) => return response,
                 Outcome::TurnedAway(_, request) => request,
             }
         }
         None => request,
     };
-    insist(find, backends, turned_away).await
+    insist(endpoints, frontend, turned_away).await
 }
 
 /// Answers `request` by one service, or says why it does not.
@@ -54,23 +77,26 @@ pub(crate) async fn ask(service: Arc<dyn HttpService>, request: Request<Body>) -
     match call(&*service, request).await {
         Outcome::Answered(response) => response,
         Outcome::TurnedAway(Away::Overloaded, _) => busy("the endpoint has too many requests waiting\n".into()),
-        Outcome::TurnedAway(Away::Closed, _) => unavailable("the endpoint is shutting down\n".into()),
+        Outcome::TurnedAway(Away::Closed | Away::Denied, _) => unavailable("the endpoint is shutting down\n".into()),
     }
 }
 
-/// Power of two choices: the less loaded of two endpoints drawn at random.
-fn choose(find: &impl Find, backends: &Backends) -> Option<(SocketAddr, Arc<dyn HttpService>)> {
-    let (first, other) = backends.draw_two()?;
-    let found = |address| Some((address, find(address)?));
+/// Power of two choices: the better of two endpoints drawn at random, by how much waits there and how soon it answers.
+fn choose(endpoints: &impl Endpoints, frontend: &Frontend) -> Option<(SocketAddr, Arc<dyn HttpService>)> {
+    let (first, other) = frontend.draw_two()?;
+    let found = |address| Some((address, endpoints.find(address).service()?));
+    let cost = |(address, service): &(SocketAddr, Arc<dyn HttpService>)| endpoints.cost(*address, &**service);
     match (found(first), other.and_then(found)) {
-        (Some(first), Some(other)) if other.1.load() < first.1.load() => Some(other),
+        (Some(first), Some(other)) if cost(&other) < cost(&first) => Some(other),
         (first, other) => first.or(other),
     }
 }
 
-/// Why an endpoint did not take a request.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Why an endpoint did not take a request; the later says more.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Away {
+    /// The client may not ask it.
+    Denied,
     Closed,
     Overloaded,
 }
@@ -78,6 +104,21 @@ enum Away {
 enum Outcome {
     Answered(Response<Body>),
     TurnedAway(Away, Request<Body>),
+}
+
+/// Asks, and tells how soon the answer began.
+async fn timed(
+    endpoints: &impl Endpoints,
+    address: SocketAddr,
+    service: &dyn HttpService,
+    request: Request<Body>,
+) -> Outcome {
+    let begun = Instant::now();
+    let outcome = call(service, request).await;
+    if matches!(outcome, Outcome::Answered(_)) {
+        endpoints.answered(address, begun.elapsed());
+    }
+    outcome
 }
 
 /// A request that was started is never started again elsewhere: it may have had an effect.
@@ -97,17 +138,18 @@ async fn call(service: &dyn HttpService, request: Request<Body>) -> Outcome {
 }
 
 /// Takes a request round until somebody answers it, or nobody can be expected to.
-async fn insist(find: &impl Find, backends: &Backends, mut request: Request<Body>) -> Response<Body> {
+async fn insist(endpoints: &impl Endpoints, frontend: &Frontend, mut request: Request<Body>) -> Response<Body> {
     let give_up = Instant::now() + PATIENCE;
     let mut pause = FIRST_PAUSE;
     loop {
-        if backends.is_empty() {
-            return none_ready(backends);
+        if frontend.is_empty() {
+            return none_ready(frontend);
         }
-        match try_several(find, backends, request).await {
+        match try_several(endpoints, frontend, request).await {
             Outcome::Answered(response) => return response,
-            Outcome::TurnedAway(Away::Overloaded, _) => return all_busy(backends),
-            Outcome::TurnedAway(Away::Closed, _) if Instant::now() >= give_up => return none_answers(backends),
+            Outcome::TurnedAway(Away::Overloaded, _) => return all_busy(frontend.port()),
+            Outcome::TurnedAway(Away::Denied, _) => return denied(frontend.port()),
+            Outcome::TurnedAway(Away::Closed, _) if Instant::now() >= give_up => return none_answers(frontend.port()),
             Outcome::TurnedAway(Away::Closed, untouched) => request = untouched,
         }
         sleep(pause).await;
@@ -115,33 +157,42 @@ async fn insist(find: &impl Find, backends: &Backends, mut request: Request<Body
     }
 }
 
-async fn try_several(find: &impl Find, backends: &Backends, mut request: Request<Body>) -> Outcome {
-    let mut why = Away::Closed;
-    for service in backends.draw(TRIES).into_iter().filter_map(find) {
-        match call(&*service, request).await {
-            Outcome::Answered(response) => return Outcome::Answered(response),
-            Outcome::TurnedAway(away, untouched) => {
-                request = untouched;
-                if away == Away::Overloaded {
-                    why = away;
+/// Why none of them answers: one that is overloaded says more than one that is closed, and that more than a denial.
+async fn try_several(endpoints: &impl Endpoints, frontend: &Frontend, mut request: Request<Body>) -> Outcome {
+    let mut why = None;
+    for address in frontend.draw(TRIES) {
+        let away = match endpoints.find(address) {
+            Found::Service(service) => match timed(endpoints, address, &*service, request).await {
+                Outcome::Answered(response) => return Outcome::Answered(response),
+                Outcome::TurnedAway(away, untouched) => {
+                    request = untouched;
+                    away
                 }
-            }
-        }
+            },
+            Found::Nobody => Away::Closed,
+            Found::Denied => Away::Denied,
+        };
+        why = why.max(Some(away));
     }
-    Outcome::TurnedAway(why, request)
+    Outcome::TurnedAway(why.unwrap_or(Away::Closed), request)
 }
 
-fn none_ready(backends: &Backends) -> Response<Body> {
-    unavailable(format!("{} has no ready endpoint\n", backends.port()))
+fn none_ready(frontend: &Frontend) -> Response<Body> {
+    let here = if frontend.is_local() { " on this node, where its traffic policy keeps the flow" } else { "" };
+    unavailable(format!("{} has no ready endpoint{here}\n", frontend.port()))
 }
 
-fn none_answers(backends: &Backends) -> Response<Body> {
-    tracing::warn!(service = %backends.port(), "ready endpoints, but none of them serves HTTP in this process");
-    unavailable(format!("no ready endpoint of {} serves HTTP on this node\n", backends.port()))
+fn none_answers(port: &ServicePort) -> Response<Body> {
+    tracing::warn!(service = %port, "ready endpoints, but none of them serves HTTP in this process");
+    unavailable(format!("no ready endpoint of {port} serves HTTP on this node\n"))
 }
 
-fn all_busy(backends: &Backends) -> Response<Body> {
-    busy(format!("every endpoint of {} has too many requests waiting\n", backends.port()))
+fn denied(port: &ServicePort) -> Response<Body> {
+    say(StatusCode::FORBIDDEN, format!("no endpoint of {port} may be asked from here: access denied by policy\n"))
+}
+
+fn all_busy(port: &ServicePort) -> Response<Body> {
+    busy(format!("every endpoint of {port} has too many requests waiting\n"))
 }
 
 fn busy(text: String) -> Response<Body> {

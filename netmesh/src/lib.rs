@@ -9,7 +9,7 @@
 //! - `table`: where Services can be reached, and their ready endpoints (pure; changes go in, effects come out);
 //! - `policy`: NetworkPolicies, a rule of the decision point;
 //! - `follow`: turns what the API says into changes of the table;
-//! - `node_ports`, `listener`, `target`: the host's ports;
+//! - `host_ports`, `listener`, `target`, `udp_port`: the host's ports;
 //! - `balance`: chooses the endpoint for one request, and takes it to another when the first is closing;
 //! - `connection`: serves HTTP on one connection.
 //!
@@ -20,14 +20,15 @@ mod balance;
 mod connection;
 mod events;
 mod follow;
+mod host_ports;
 mod listener;
 mod mesh;
-mod node_ports;
 mod objects;
 mod policy;
 mod services;
 mod table;
 mod target;
+mod udp_port;
 
 pub use mesh::{Caps, Mesh, MeshConfig, Range};
 pub use policy::Policies;

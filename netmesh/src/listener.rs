@@ -38,7 +38,9 @@ pub(crate) async fn run(
     target: Arc<Target>,
     stop: CancellationToken,
 ) {
-    let Some(listener) = stop.run_until_cancelled(bind(&shared.events, &port, address)).await else { return };
+    let Some(listener) = stop.run_until_cancelled(bind(&shared.events, &port, address, TcpListener::bind)).await else {
+        return;
+    };
     tracing::info!(%address, service = %port.target, "listening on a node port");
     let mut connections = JoinSet::new();
     loop {
@@ -57,12 +59,17 @@ pub(crate) async fn run(
 }
 
 /// Tries until the port is free. The first failure may be the port's last owner, who is about to close it.
-async fn bind(events: &Events, port: &Frontend, address: SocketAddr) -> TcpListener {
+pub(crate) async fn bind<T, F: Future<Output = io::Result<T>>>(
+    events: &Events,
+    port: &Frontend,
+    address: SocketAddr,
+    open: impl Fn(SocketAddr) -> F,
+) -> T {
     let mut retry = FIRST_RETRY;
     let mut told = false;
     loop {
-        match TcpListener::bind(address).await {
-            Ok(listener) => return listener,
+        match open(address).await {
+            Ok(socket) => return socket,
             Err(error) if retry > FIRST_RETRY && !told => {
                 tracing::warn!(%address, service = %port.target, %error, "cannot listen on a node port; trying again");
                 events.cannot_listen(port, address, &error).await;

@@ -10,7 +10,8 @@ use k8s_openapi::api::core::v1::{Service as ServiceObject, ServiceSpec};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kube::core::ObjectMeta;
 
-use crate::table::{Door, Frontend, Host, ObjectName, Service, ServicePort, Slice};
+use crate::backends::{Scope, Stage};
+use crate::table::{Door, Frontend, Host, Listed, ObjectName, Service, ServicePort, Slice};
 
 /// On every EndpointSlice: the Service it belongs to.
 const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
@@ -23,7 +24,10 @@ pub(crate) fn name(metadata: &ObjectMeta) -> ObjectName {
     ObjectName { namespace: text(&metadata.namespace), name: text(&metadata.name) }
 }
 
-/// Where a Service asks to be reached. SCTP is not carried, nor is UDP at node ports.
+/// Where a Service asks to be reached. SCTP is not carried.
+///
+/// `externalIPs` are not served: whoever may write a Service could take the traffic for any address by them
+/// (CVE-2020-8554), which is why Kubernetes deprecates them as well.
 pub(crate) fn service(object: &ServiceObject) -> Service {
     let name = name(&object.metadata);
     let Some(spec) = &object.spec else {
@@ -40,12 +44,20 @@ pub(crate) fn service(object: &ServiceObject) -> Service {
             let address = |ip: &IpAddr| Door::Cluster(protocol, SocketAddr::new(*ip, number));
             cluster_ips.iter().map(address).collect::<Vec<_>>()
         });
-        let outside = port.node_port.and_then(number).filter(|_| protocol == Protocol::Tcp).map(Door::NodePort);
-        let frontend = |door| Frontend { door, target: target.clone(), uid: uid.clone(), affinity };
+        let outside = port
+            .node_port
+            .and_then(number)
+            .map(|number| (Door::Host(protocol, number), scope(&spec.external_traffic_policy)));
+        let inside = inside.map(|door| (door, scope(&spec.internal_traffic_policy)));
+        let frontend = |(door, scope)| Frontend { door, target: target.clone(), uid: uid.clone(), affinity, scope };
         frontends.extend(inside.chain(outside).map(frontend));
     }
     let external_name = spec.external_name.clone().filter(|_| spec.type_.as_deref() == Some("ExternalName"));
     Service { name, frontends, cluster_ips, external_name }
+}
+
+fn scope(policy: &Option<String>) -> Scope {
+    if policy.as_deref() == Some("Local") { Scope::Node } else { Scope::Cluster }
 }
 
 fn cluster_ips(spec: &ServiceSpec) -> Vec<IpAddr> {
@@ -63,20 +75,29 @@ fn affinity(spec: &ServiceSpec) -> Option<Duration> {
     (spec.session_affinity.as_deref() == Some("ClientIP")).then_some(timeout)
 }
 
-/// The ready endpoints in a slice: each address with each port. A slice of no Service has none.
+/// The endpoints in a slice that flows may go to: each address with each port. A slice of no Service has none.
 pub(crate) fn slice(object: &EndpointSlice) -> Slice {
     let name = name(&object.metadata);
     let owner = object.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME_LABEL));
     let owner = owner.map(|owner| ObjectName { namespace: name.namespace.clone(), name: owner.as_str().into() });
-    let ready = owner.as_ref().map(|service| ready_endpoints(service, object)).unwrap_or_default();
-    Slice { ready, hosts: hosts(object), owner, name }
+    let listed = owner.as_ref().map(|service| listed(service, object)).unwrap_or_default();
+    Slice { listed, hosts: hosts(object), owner, name }
 }
 
-fn ready_endpoints(service: &ObjectName, object: &EndpointSlice) -> HashSet<(ServicePort, SocketAddr)> {
+fn listed(service: &ObjectName, object: &EndpointSlice) -> HashSet<Listed> {
     let ports = object.ports.iter().flatten().filter(|port| protocol(&port.protocol).is_some());
     let ports = ports.filter_map(|port| Some((service_port(service, &port.name), number(port.port?)?)));
     let on = |(port, number): (ServicePort, u16)| {
-        ready(object).flat_map(addresses).map(move |ip| (port.clone(), SocketAddr::new(ip, number)))
+        let staged = object.endpoints.iter().flatten().filter_map(|endpoint| Some((endpoint, stage(endpoint)?)));
+        staged.flat_map(move |(endpoint, stage)| {
+            let (port, node) = (port.clone(), endpoint.node_name.as_deref().map(Arc::from));
+            addresses(endpoint).into_iter().map(move |ip| Listed {
+                port: port.clone(),
+                address: SocketAddr::new(ip, number),
+                stage,
+                node: node.clone(),
+            })
+        })
     };
     ports.flat_map(on).collect()
 }
@@ -115,6 +136,16 @@ fn is_ready(endpoint: &Endpoint) -> bool {
     endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)
 }
 
+/// What the endpoint is good for, if for anything.
+fn stage(endpoint: &Endpoint) -> Option<Stage> {
+    let is = |condition: Option<bool>| condition == Some(true);
+    let conditions = endpoint.conditions.clone().unwrap_or_default();
+    match is_ready(endpoint) {
+        true => Some(Stage::Ready),
+        false => (is(conditions.serving) && is(conditions.terminating)).then_some(Stage::Terminating),
+    }
+}
+
 /// A slice of address type FQDN has host names here, which are nobody's Pod.
 fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
     endpoint.addresses.iter().filter_map(|address| address.parse().ok()).collect()
@@ -132,7 +163,11 @@ mod tests {
             "addressType": "IPv4", "ports": ports, "endpoints": endpoints,
         });
         let slice = slice(&from_value(object).unwrap());
-        let mut ready: Vec<_> = slice.ready.iter().map(|(port, address)| format!("{}={address}", port.port)).collect();
+        let text = |listed: &Listed| match (listed.stage, listed.node.as_deref()) {
+            (Stage::Ready, None) => format!("{}={}", listed.port.port, listed.address),
+            (stage, node) => format!("{}={} {stage:?} {}", listed.port.port, listed.address, node.unwrap_or_default()),
+        };
+        let mut ready: Vec<_> = slice.listed.iter().map(text).collect();
         ready.sort();
         ready
     }
@@ -141,14 +176,18 @@ mod tests {
         let object = json!({"metadata": {"namespace": "default", "name": "web", "uid": "u"}, "spec": spec});
         let service = service(&from_value(object).unwrap());
         let door = |frontend: &Frontend| match frontend.door {
-            Door::NodePort(number) => format!("{}=host:{number}", frontend.target.port),
+            Door::Host(protocol, number) => format!("{}={protocol:?} host:{number}", frontend.target.port),
             Door::Cluster(protocol, address) => format!("{}={protocol:?} {address}", frontend.target.port),
+        };
+        let door = |frontend: &Frontend| match frontend.scope {
+            Scope::Cluster => door(frontend),
+            Scope::Node => format!("{} here", door(frontend)),
         };
         service.frontends.iter().map(door).collect()
     }
 
     #[test]
-    fn a_service_is_reached_at_its_cluster_ips_and_by_tcp_at_its_node_ports() {
+    fn a_service_is_reached_at_its_cluster_ips_and_at_its_node_ports() {
         let ports = json!([
             {"name": "http", "port": 80, "nodePort": 30080, "protocol": "TCP"},
             {"port": 81, "nodePort": 30081},
@@ -162,14 +201,25 @@ mod tests {
             doors,
             [
                 "http=Tcp 10.96.0.9:80",
-                "http=host:30080",
+                "http=Tcp host:30080",
                 "=Tcp 10.96.0.9:81",
-                "=host:30081",
+                "=Tcp host:30081",
                 "dns=Udp 10.96.0.9:53",
+                "dns=Udp host:30053",
                 "inside=Tcp 10.96.0.9:90",
                 "wrong=Tcp 10.96.0.9:91",
             ]
         );
+    }
+
+    #[test]
+    fn each_way_in_has_its_own_policy() {
+        let doors = |internal: &str, external: &str| {
+            doors_of(json!({"type": "NodePort", "clusterIP": "10.96.0.9", "ports": [{"port": 80, "nodePort": 30080}],
+                "internalTrafficPolicy": internal, "externalTrafficPolicy": external}))
+        };
+        assert_eq!(doors("Local", "Cluster"), ["=Tcp 10.96.0.9:80 here", "=Tcp host:30080"]);
+        assert_eq!(doors("Cluster", "Local"), ["=Tcp 10.96.0.9:80", "=Tcp host:30080 here"]);
     }
 
     #[test]
@@ -202,13 +252,26 @@ mod tests {
         let endpoints = json!([
             {"addresses": ["10.0.0.1"], "conditions": {"ready": true}},
             {"addresses": ["10.0.0.2"]},
-            {"addresses": ["10.0.0.3"], "conditions": {"ready": false, "serving": true, "terminating": true}},
+            {"addresses": ["10.0.0.3"], "conditions": {"ready": false}},
             {"addresses": ["not-an-address"]},
         ]);
         assert_eq!(
             slice_of(ports, endpoints),
             ["=10.0.0.1:2", "=10.0.0.2:2", "a=10.0.0.1:1", "a=10.0.0.2:1", "u=10.0.0.1:3", "u=10.0.0.2:3"]
         );
+    }
+
+    #[test]
+    fn who_is_about_to_end_is_listed_while_it_serves() {
+        let on = |serving: bool, terminating: bool| {
+            let conditions = json!({"ready": false, "serving": serving, "terminating": terminating});
+            slice_of(
+                json!([{"port": 1}]),
+                json!([{"addresses": ["10.0.0.1"], "conditions": conditions, "nodeName": "a"}]),
+            )
+        };
+        assert_eq!(on(true, true), ["=10.0.0.1:1 Terminating a"]);
+        assert_eq!([on(false, true), on(true, false), on(false, false)].concat(), [""; 0]);
     }
 
     #[test]
@@ -234,6 +297,6 @@ mod tests {
             "metadata": {"namespace": "default", "name": "stray"},
             "addressType": "IPv4", "ports": [{"port": 1}], "endpoints": [{"addresses": ["10.0.0.1"]}],
         });
-        assert!(slice(&from_value(object).unwrap()).ready.is_empty());
+        assert!(slice(&from_value(object).unwrap()).listed.is_empty());
     }
 }

@@ -7,16 +7,17 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
+use crate::backends::Stage;
 use crate::events::Events;
 use crate::follow::{Follow, watch};
+use crate::host_ports::HostPorts;
 use crate::mesh::{Frontend as Opened, Mesh};
-use crate::node_ports::NodePorts;
-use crate::table::{Change, Door, Effect, ObjectName, ServicePort, Slice, Table};
+use crate::table::{Change, Door, Effect, Listed, ObjectName, ServicePort, Slice, Table};
 
 /// What this node wants of its Services.
 #[derive(Debug, Clone)]
 pub struct NetmeshConfig {
-    /// This node's name, for Events.
+    /// This node's name, for Events, and to know which endpoints are its own.
     pub node_name: String,
     /// The host's address at which node ports are listened to.
     pub node_port_address: IpAddr,
@@ -26,7 +27,8 @@ pub struct NetmeshConfig {
 pub struct Services {
     client: Client,
     mesh: Mesh,
-    node_ports: NodePorts,
+    node_name: String,
+    host_ports: HostPorts,
 }
 
 impl Services {
@@ -34,9 +36,10 @@ impl Services {
     /// that.
     pub fn new(client: Client, mesh: Mesh, config: NetmeshConfig) -> Self {
         mesh.shared().listed.expect();
-        let events = Events::new(client.clone(), config.node_name);
-        let node_ports = NodePorts::new(config.node_port_address, mesh.clone(), events);
-        Self { client, mesh, node_ports }
+        let NetmeshConfig { node_name, node_port_address } = config;
+        let events = Events::new(client.clone(), node_name.clone());
+        let host_ports = HostPorts::new(node_port_address, mesh.clone(), events);
+        Self { client, mesh, node_name, host_ports }
     }
 
     /// Watches Services and EndpointSlices, and keeps the node ports as they say, until `shutdown`; then finishes the
@@ -46,7 +49,7 @@ impl Services {
         let mut services = pin!(watch::<Service>(&self.client));
         let mut slices_seen = Follow::default();
         let mut services_seen = Follow::default();
-        let mut table = Table::default();
+        let mut table = Table::new(&self.node_name);
         self.take_in(&mut table, self.api().into_iter().collect());
         loop {
             // A port opens only when its endpoints are known: until then "refused" is truer than "none is ready".
@@ -60,17 +63,18 @@ impl Services {
                 self.mesh.shared().listed.complete();
             }
         }
-        self.node_ports.drain().await;
+        self.host_ports.drain().await;
     }
 
     /// The API, where it listens on this host: an endpoint that no slice lists if it is an address of the host's loopback.
     fn api(&self) -> Option<Change> {
         let service = ObjectName { namespace: "default".into(), name: "kubernetes".into() };
         let port = ServicePort { service: service.clone(), port: "https".into() };
-        let ready = [(port, self.mesh.api()?)].into();
+        let node = Some(self.node_name.as_str().into());
+        let listed = [Listed { port, address: self.mesh.api()?, stage: Stage::Ready, node }].into();
         // No object can have this name.
         let name = ObjectName { namespace: "default".into(), name: "the API of this process".into() };
-        Some(Change::Slice(Slice { name, owner: Some(service), ready, hosts: Vec::new() }))
+        Some(Change::Slice(Slice { name, owner: Some(service), listed, hosts: Vec::new() }))
     }
 
     fn take_in(&mut self, table: &mut Table, changes: Vec<Change>) {
@@ -86,12 +90,12 @@ impl Services {
         let frontends = &self.mesh.shared().frontends;
         match effect {
             Effect::Open(frontend, backends) => match frontend.door {
-                Door::NodePort(number) => self.node_ports.open(number, frontend, backends),
+                Door::Host(protocol, number) => self.host_ports.open(protocol, number, frontend, backends),
                 Door::Cluster(protocol, address) => {
-                    frontends.open(protocol, address, Opened::new(backends, frontend.affinity));
+                    frontends.open(protocol, address, Opened::new(backends, frontend.scope, frontend.affinity));
                 }
             },
-            Effect::Close(Door::NodePort(number)) => self.node_ports.close(number),
+            Effect::Close(Door::Host(protocol, number)) => self.host_ports.close(protocol, number),
             Effect::Close(Door::Cluster(protocol, address)) => frontends.close(protocol, address),
         }
     }

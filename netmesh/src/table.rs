@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use carob_net::Protocol;
 
-use crate::backends::Backends;
+use crate::backends::{Backends, Scope, Stage};
 
 /// Namespace and name of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,8 +34,8 @@ impl fmt::Display for ServicePort {
 /// Where a Service can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Door {
-    /// At a port of the host, by TCP.
-    NodePort(u16),
+    /// At a port of the host.
+    Host(Protocol, u16),
     /// At an address of its own, from Pods.
     Cluster(Protocol, SocketAddr),
 }
@@ -49,6 +49,8 @@ pub(crate) struct Frontend {
     pub(crate) uid: Arc<str>,
     /// For how long a client that comes again is kept at the endpoint it had.
     pub(crate) affinity: Option<Duration>,
+    /// Whom those who come in by this door are given to.
+    pub(crate) scope: Scope,
 }
 
 /// What a Service asks of this host.
@@ -62,13 +64,23 @@ pub(crate) struct Service {
     pub(crate) external_name: Option<String>,
 }
 
-/// What one EndpointSlice lists: the endpoints that are ready.
+/// An endpoint that flows may go to, behind one port of a Service.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Listed {
+    pub(crate) port: ServicePort,
+    pub(crate) address: SocketAddr,
+    pub(crate) stage: Stage,
+    /// The node that it is on.
+    pub(crate) node: Option<Arc<str>>,
+}
+
+/// What one EndpointSlice lists.
 #[derive(Debug, Clone)]
 pub(crate) struct Slice {
     pub(crate) name: ObjectName,
     /// The Service it belongs to.
     pub(crate) owner: Option<ObjectName>,
-    pub(crate) ready: HashSet<(ServicePort, SocketAddr)>,
+    pub(crate) listed: HashSet<Listed>,
     pub(crate) hosts: Vec<Host>,
 }
 
@@ -97,10 +109,11 @@ pub(crate) enum Effect {
 }
 
 /// The current truth about Services and their endpoints.
-#[derive(Default)]
 pub(crate) struct Table {
+    /// The name of this node.
+    node: Arc<str>,
     services: HashMap<ObjectName, Vec<Frontend>>,
-    slices: HashMap<ObjectName, HashSet<(ServicePort, SocketAddr)>>,
+    slices: HashMap<ObjectName, HashSet<Listed>>,
     backends: HashMap<ServicePort, Arc<Backends>>,
     /// Who wishes for a door; the first has it. There is more than one only while one Service's end and another's begin
     /// become known in the wrong order.
@@ -108,6 +121,16 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    pub(crate) fn new(node: &str) -> Table {
+        Table {
+            node: node.into(),
+            services: HashMap::new(),
+            slices: HashMap::new(),
+            backends: HashMap::new(),
+            claims: HashMap::new(),
+        }
+    }
+
     /// Takes in one change.
     ///
     /// An endpoint that comes or goes costs the same however many Services and endpoints there are; the slice it is in is
@@ -116,7 +139,7 @@ impl Table {
         match change {
             Change::Service(service) => self.replace_service(service.name, service.frontends),
             Change::ServiceGone(name) => self.replace_service(name, Vec::new()),
-            Change::Slice(slice) => self.replace_slice(slice.name, slice.ready),
+            Change::Slice(slice) => self.replace_slice(slice.name, slice.listed),
             Change::SliceGone(name) => self.replace_slice(name, HashSet::new()),
         }
     }
@@ -162,19 +185,23 @@ impl Table {
     }
 
     /// What is new comes before what is gone, so that a Service that moves is never without endpoints.
-    fn replace_slice(&mut self, name: ObjectName, ready: HashSet<(ServicePort, SocketAddr)>) -> Vec<Effect> {
+    fn replace_slice(&mut self, name: ObjectName, listed: HashSet<Listed>) -> Vec<Effect> {
         let old = self.slices.remove(&name).unwrap_or_default();
-        for (port, address) in ready.difference(&old) {
-            self.backends_of(port).add(*address);
+        for new in listed.difference(&old) {
+            self.backends_of(&new.port).add(new.address, new.stage, self.is_here(new));
         }
-        for (port, address) in old.difference(&ready) {
-            self.backends_of(port).remove(*address);
-            self.forget_if_unused(port);
+        for gone in old.difference(&listed) {
+            self.backends_of(&gone.port).remove(gone.address, gone.stage, self.is_here(gone));
+            self.forget_if_unused(&gone.port);
         }
-        if !ready.is_empty() {
-            self.slices.insert(name, ready);
+        if !listed.is_empty() {
+            self.slices.insert(name, listed);
         }
         Vec::new()
+    }
+
+    fn is_here(&self, listed: &Listed) -> bool {
+        listed.node.as_ref() == Some(&self.node)
     }
 
     /// Endpoints may become known before their Service, and the other way round.
@@ -192,7 +219,7 @@ impl Table {
     fn forget_if_unused(&mut self, port: &ServicePort) {
         let frontends = self.services.get(&port.service).into_iter().flatten();
         let wanted = frontends.into_iter().any(|wish| wish.target == *port);
-        if !wanted && self.backends.get(port).is_some_and(|backends| backends.is_empty()) {
+        if !wanted && self.backends.get(port).is_some_and(|backends| backends.is_unlisted()) {
             self.backends.remove(port);
         }
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use carob_net::NetworkError;
 use http::Request;
 use tokio::io::copy_bidirectional_with_sizes;
 use tokio::net::TcpStream;
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::balance;
 use crate::connection::{self, SendingEnds};
-use crate::mesh::{Frontend, Mesh, Source};
+use crate::mesh::{Asking, Frontend, Mesh, Source};
 
 /// What is read at once in each direction of a splice.
 const PIECE: usize = 64 * 1024;
@@ -21,18 +22,29 @@ pub(crate) struct Target {
     pub(crate) frontend: Frontend,
 }
 
+/// What is to become of a connection.
+enum Way {
+    /// Its bytes go to the socket of an endpoint.
+    Splice(carob_net::TcpStream),
+    /// Its requests go to whoever answers HTTP in this process, and where nobody does, the answers say so.
+    Http,
+    /// Each endpoint listens at a socket, and the client may reach none.
+    Denied,
+}
+
 impl Target {
     /// Serves one connection from `client`.
     ///
     /// An endpoint whose HTTP is answered in this process gets requests without a connection; one that listens at a socket
     /// gets the bytes. Where there is neither, HTTP says why.
     pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream, client: SocketAddr, drain: CancellationToken) {
-        match self.socket(client) {
-            Some(socket) => splice(stream, socket).await,
-            None => {
+        match self.way(client) {
+            Way::Splice(socket) => splice(stream, socket).await,
+            Way::Http => {
                 let answer = move |request| self.clone().answer(client, request);
                 connection::serve(stream, answer, SendingEnds::Gone, drain).await;
             }
+            Way::Denied => reset(&stream),
         }
     }
 
@@ -41,26 +53,31 @@ impl Target {
         client: SocketAddr,
         request: Request<carob_net::Body>,
     ) -> http::Response<carob_net::Body> {
-        let source = Source::Outside(client.ip());
-        let find = |endpoint| self.mesh.shared().http_at(&source, endpoint);
-        balance::forward(&find, &self.frontend, client.ip(), request).await
+        let asking = Asking { shared: self.mesh.shared(), source: Source::Outside(client.ip()) };
+        balance::forward(&asking, &self.frontend, client.ip(), request).await
     }
 
-    /// A connection to the socket of an endpoint, unless one of them answers HTTP in this process.
-    fn socket(&self, client: SocketAddr) -> Option<carob_net::TcpStream> {
-        let (first, other) = self.frontend.backends.draw_two()?;
+    fn way(&self, client: SocketAddr) -> Way {
+        let Some((first, other)) = self.frontend.draw_two() else { return Way::Http };
         let is_http = |endpoint: SocketAddr| self.mesh.endpoints().lookup(endpoint).is_some();
         if is_http(first) || other.is_some_and(is_http) {
-            return None;
+            return Way::Http;
         }
-        self.mesh.shared().choices(&self.frontend, client.ip()).find_map(|endpoint| {
-            let connection = self.mesh.connect_inside(client, endpoint).inspect_err(|error| {
-                tracing::debug!(%error, %endpoint, "an endpoint of a node port took no connection");
-            });
-            let connection = connection.ok()?;
-            self.frontend.keep(client.ip(), endpoint);
-            Some(connection.into())
-        })
+        let mut all_denied = true;
+        for endpoint in self.mesh.shared().choices(&self.frontend, client.ip()) {
+            match self.mesh.connect_inside(client, endpoint) {
+                Ok(connection) => {
+                    self.frontend.keep(client.ip(), endpoint);
+                    return Way::Splice(connection.into());
+                }
+                Err(error) => {
+                    all_denied &= matches!(error, NetworkError::AccessDenied(_));
+                    self.mesh.shared().standings.failed(endpoint, &error);
+                    tracing::debug!(%error, %endpoint, "an endpoint of a node port took no connection");
+                }
+            }
+        }
+        if all_denied { Way::Denied } else { Way::Http }
     }
 }
 
@@ -70,7 +87,12 @@ async fn splice(mut host: TcpStream, mut inside: carob_net::TcpStream) {
     let copy = copy_bidirectional_with_sizes(&mut host, &mut inside, PIECE, PIECE);
     if let Err(error) = copy.await {
         tracing::debug!(%error, "a connection through a node port was cut off");
-        // Both ends are to see that it was.
-        let _ = host.set_zero_linger();
+        reset(&host);
     }
+}
+
+/// Has the client see that its connection was cut off, rather than that all was said.
+fn reset(stream: &TcpStream) {
+    // It can only fail when the client has gone.
+    let _ = stream.set_zero_linger();
 }

@@ -8,12 +8,14 @@ use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use http::StatusCode;
 use support::{Cluster, FakeEndpoint, HttpClient, free_port, http1_client, http2_client, pod_address, summary, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn a_request_reaches_a_ready_endpoint_by_either_version_of_http() {
@@ -192,6 +194,39 @@ async fn ask_raw(port: u16, question: &[u8]) -> Option<Vec<u8>> {
     };
     let (_, read) = tokio::join!(send, read.read_to_end(&mut answer));
     (read.is_ok() && answer.len() == question.len()).then_some(answer)
+}
+
+#[tokio::test]
+async fn datagrams_at_a_node_port_reach_a_pod_and_are_answered_from_there() {
+    let cluster = Cluster::start();
+    let pod = cluster.pod(1);
+    let server = pod.bind_udp(pod_address(1)).unwrap();
+    let echoing = tokio::spawn(async move {
+        loop {
+            let asked = std::future::poll_fn(|cx| server.poll_receive(cx)).await.unwrap();
+            let send = std::future::poll_fn(|cx| server.poll_send(cx, &asked.bytes, asked.from));
+            send.await.unwrap();
+        }
+    });
+    let port = free_port();
+    cluster.api.udp_service(port, 1);
+
+    let clients = [UdpSocket::bind("127.0.0.1:0").await.unwrap(), UdpSocket::bind("127.0.0.1:0").await.unwrap()];
+    for (client, word) in clients.iter().zip(["first", "second"]) {
+        client.connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        let mut answer = [0; 16];
+        let length = loop {
+            // Until the port is open datagrams are lost, or refused.
+            let _ = client.send(word.as_bytes()).await;
+            match timeout(Duration::from_millis(100), client.recv(&mut answer)).await {
+                Ok(Ok(length)) => break length,
+                _ => tokio::task::yield_now().await,
+            }
+        };
+        assert_eq!(&answer[..length], word.as_bytes());
+    }
+    echoing.abort();
+    cluster.stop().await;
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use http_body_util::Empty;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::table::{ObjectName, ServicePort};
+use crate::backends::{Backends, Scope, Stage};
+use crate::table::ObjectName;
 
 /// Answers with its own name, after as many refusals as were put in.
 struct Fake {
@@ -38,30 +39,48 @@ const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 /// A Service whose endpoints are fakes; all of them stay registered.
 struct Scene {
     endpoints: HttpEndpoints,
+    denied: Vec<SocketAddr>,
+    backends: Arc<Backends>,
     frontend: Frontend,
     registrations: Vec<Registration>,
+}
+
+impl Endpoints for Scene {
+    fn find(&self, endpoint: SocketAddr) -> Found {
+        match self.endpoints.lookup(endpoint) {
+            _ if self.denied.contains(&endpoint) => Found::Denied,
+            Some(service) => Found::Service(service),
+            None => Found::Nobody,
+        }
+    }
+
+    fn cost(&self, _: SocketAddr, service: &dyn HttpService) -> Cost {
+        service.load() as Cost
+    }
+
+    fn answered(&self, _: SocketAddr, _: Duration) {}
 }
 
 impl Scene {
     fn new() -> Self {
         let service = ObjectName { namespace: "default".into(), name: "web".into() };
         let backends = Arc::new(Backends::new(ServicePort { service, port: "http".into() }));
-        let frontend = Frontend::new(backends, None);
-        Self { endpoints: HttpEndpoints::default(), frontend, registrations: Vec::new() }
+        let frontend = Frontend::new(backends.clone(), Scope::Cluster, None);
+        let (endpoints, registrations) = (HttpEndpoints::default(), Vec::new());
+        Self { endpoints, denied: Vec::new(), backends, frontend, registrations }
     }
 
     fn endpoint(&mut self, name: &'static str, load: usize, refusals: Vec<(Refused, bool)>) -> Arc<Fake> {
         let fake = Arc::new(Fake { name, load, refusals: Mutex::new(refusals), calls: AtomicUsize::new(0) });
         let address = ([10, 0, 0, self.registrations.len() as u8], 80).into();
         self.registrations.push(self.endpoints.register(address, fake.clone()).unwrap());
-        self.frontend.backends.add(address);
+        self.backends.add(address, Stage::Ready, true);
         fake
     }
 
     async fn ask(&self) -> (StatusCode, String) {
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
-        let response =
-            forward(&|address| self.endpoints.lookup(address), &self.frontend, CLIENT, Request::new(body)).await;
+        let response = forward(self, &self.frontend, CLIENT, Request::new(body)).await;
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
@@ -136,10 +155,21 @@ async fn overload_everywhere_is_said_at_once_and_asks_for_a_later_try() {
     scene.endpoint("a", 9, overloaded(9));
     scene.endpoint("b", 9, overloaded(9));
     let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
-    let response =
-        forward(&|address| scene.endpoints.lookup(address), &scene.frontend, CLIENT, Request::new(body)).await;
+    let response = forward(&scene, &scene.frontend, CLIENT, Request::new(body)).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+}
+
+#[tokio::test]
+async fn who_may_ask_nobody_hears_so_at_once_and_otherwise_asks_the_others() {
+    let mut scene = Scene::new();
+    scene.endpoint("closed to all", 0, vec![]);
+    scene.denied.push(([10, 0, 0, 0], 80).into());
+    assert_eq!(scene.ask().await.0, StatusCode::FORBIDDEN);
+    scene.endpoint("open", 5, vec![]);
+    for _ in 0..20 {
+        assert_eq!(scene.ask().await, (StatusCode::OK, "open".into()));
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use carob_net::{Account, NetworkError, PipeEnd, Protocol, TcpConnection, TcpOptions, pipes};
 
@@ -9,9 +10,9 @@ use super::frontends::Frontend;
 use super::outside;
 use super::pod::{Lease, Listener, Pod};
 use super::route::{Meaning, NamedBy, Route, Source};
+use super::standings::Cost;
 use super::tcp::{Held, Port, connection};
 use super::{Mesh, Shared};
-use crate::backends::Backends;
 
 /// Endpoints of a Service that one connection is tried at, after the first choice.
 const TRIES: usize = 16;
@@ -46,12 +47,17 @@ impl Caller {
         let client = self.pod.source(self.local, self.remote.ip()).ok_or(NetworkError::RemoteUnreachable)?.ip();
         let mut last = NetworkError::ConnectionRefused;
         for endpoint in self.pod.shared.choices(frontend, client) {
+            let begun = Instant::now();
             match self.connect(endpoint, NamedBy::Service).await {
                 Ok(connection) => {
+                    self.pod.shared.standings.answered(endpoint, begun.elapsed());
                     frontend.keep(client, endpoint);
                     return Ok(connection);
                 }
-                Err(error) => last = error,
+                Err(error) => {
+                    self.pod.shared.standings.failed(endpoint, &error);
+                    last = error;
+                }
             }
         }
         Err(last)
@@ -106,21 +112,45 @@ impl Pod {
 }
 
 impl Shared {
-    /// The endpoints to try, in order: where the client was before, or the less loaded of two drawn at random; then others.
-    pub(crate) fn choices(&self, frontend: &Frontend, client: IpAddr) -> impl Iterator<Item = SocketAddr> + use<> {
-        let backends = frontend.backends.clone();
-        let first = frontend.kept(client).or_else(|| self.choose(&backends));
-        let others = first.is_some().then(move || backends.draw(TRIES)).into_iter().flatten();
-        first.into_iter().chain(others.filter(move |other| Some(*other) != first))
+    /// The endpoints to try, in order: where the client was before, or the best of two drawn at random; then others, of
+    /// which those that have just failed come last.
+    pub(crate) fn choices<'a>(
+        &'a self,
+        frontend: &'a Frontend,
+        client: IpAddr,
+    ) -> impl Iterator<Item = SocketAddr> + use<'a> {
+        let first = frontend.kept(client).or_else(|| self.choose(frontend));
+        // They are drawn only if they are needed.
+        let others = first.map(|first| std::iter::once_with(move || self.others(frontend, first)).flatten());
+        first.into_iter().chain(others.into_iter().flatten())
     }
 
-    /// Power of two choices, by what is open at each.
-    pub(crate) fn choose(&self, backends: &Backends) -> Option<SocketAddr> {
-        let (first, other) = backends.draw_two()?;
-        match other {
-            Some(other) if self.load(other) < self.load(first) => Some(other),
-            _ => Some(first),
+    fn others(&self, frontend: &Frontend, first: SocketAddr) -> Vec<SocketAddr> {
+        let mut others = frontend.draw(TRIES);
+        others.retain(|other| *other != first);
+        let now = Instant::now();
+        others.sort_by_key(|other| self.standings.is_ejected(*other, now));
+        others
+    }
+
+    /// Power of two choices, by how much is open at each and how soon it has answered. One that has just failed is chosen
+    /// only if all have.
+    pub(crate) fn choose(&self, frontend: &Frontend) -> Option<SocketAddr> {
+        let now = Instant::now();
+        let (first, other) = frontend.draw_two()?;
+        let chosen = match other {
+            Some(other) if self.cost(other, now) < self.cost(first, now) => other,
+            _ => first,
+        };
+        if !self.standings.is_ejected(chosen, now) {
+            return Some(chosen);
         }
+        let others = frontend.draw(TRIES);
+        others.into_iter().find(|other| !self.standings.is_ejected(*other, now)).or(Some(chosen))
+    }
+
+    fn cost(&self, endpoint: SocketAddr, now: Instant) -> Cost {
+        self.standings.cost(endpoint, self.load(endpoint), now)
     }
 
     fn load(&self, endpoint: SocketAddr) -> usize {

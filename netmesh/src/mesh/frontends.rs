@@ -3,29 +3,61 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use carob_net::Protocol;
 use parking_lot::RwLock;
 
 use super::affinity::Affinity;
-use crate::backends::Backends;
+use crate::backends::{Backends, Scope};
+use crate::table::ServicePort;
 
 /// What stands behind one address and port of a Service.
 #[derive(Debug)]
 pub(crate) struct Frontend {
-    pub(crate) backends: Arc<Backends>,
+    backends: Arc<Backends>,
+    scope: Scope,
     affinity: Option<Affinity>,
 }
 
 impl Frontend {
-    pub(crate) fn new(backends: Arc<Backends>, affinity: Option<std::time::Duration>) -> Frontend {
-        Frontend { backends, affinity: affinity.map(Affinity::new) }
+    pub(crate) fn new(backends: Arc<Backends>, scope: Scope, affinity: Option<Duration>) -> Frontend {
+        Frontend { backends, scope, affinity: affinity.map(Affinity::new) }
+    }
+
+    /// The Service port that stands here.
+    pub(crate) fn port(&self) -> &ServicePort {
+        self.backends.port()
+    }
+
+    /// Two endpoints drawn at random, different ones if there are two.
+    pub(crate) fn draw_two(&self) -> Option<(SocketAddr, Option<SocketAddr>)> {
+        self.backends.draw_two(self.scope)
+    }
+
+    /// Up to `count` endpoints in random order.
+    pub(crate) fn draw(&self, count: usize) -> Vec<SocketAddr> {
+        self.backends.draw(self.scope, count)
+    }
+
+    /// Whether flows may go to this endpoint now.
+    pub(crate) fn has(&self, endpoint: SocketAddr) -> bool {
+        self.backends.contains(self.scope, endpoint)
+    }
+
+    /// Whether flows stay on this node.
+    pub(crate) fn is_local(&self) -> bool {
+        self.scope == Scope::Node
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.backends.is_empty(self.scope)
     }
 
     /// The endpoint that `client` had before, if the Service keeps clients where they are and the endpoint is ready.
     pub(crate) fn kept(&self, client: IpAddr) -> Option<SocketAddr> {
         let kept = self.affinity.as_ref()?.kept(client)?;
-        self.backends.contains(kept).then_some(kept)
+        self.has(kept).then_some(kept)
     }
 
     /// Remembers where `client` went.

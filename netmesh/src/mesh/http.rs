@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use carob_net::{
     Answer, Body, HttpBound, HttpRoute, HttpService, NetworkError, Protocol, Registration, TcpConnection, TcpStream,
@@ -17,7 +18,8 @@ use super::metered::{Metered, Side};
 use super::pod::{Lease, Listener, Pod};
 use super::route::{Meaning, NamedBy, Route, Source};
 use super::sockets::Socket;
-use crate::balance;
+use super::standings::Cost;
+use crate::balance::{self, Endpoints, Found};
 use crate::connection::{self, SendingEnds};
 
 /// A service that answers at an address, for whoever connects to it.
@@ -129,9 +131,9 @@ impl Pod {
 
     /// A Service is reached in process if one of its endpoints is; which of them answers is decided for each request.
     fn http_route_to_any(self: &Arc<Self>, frontend: Arc<Frontend>) -> Result<HttpRoute, NetworkError> {
-        let Some((first, other)) = frontend.backends.draw_two() else { return Err(NetworkError::ConnectionRefused) };
-        let source = Source::Pod(self.clone());
-        let is_service = |endpoint| self.shared.http_at(&source, endpoint).is_some();
+        let Some((first, other)) = frontend.draw_two() else { return Err(NetworkError::ConnectionRefused) };
+        let asking = Asking { shared: &self.shared, source: Source::Pod(self.clone()) };
+        let is_service = |endpoint| matches!(asking.find(endpoint), Found::Service(_));
         if !is_service(first) && !other.is_some_and(is_service) {
             return Ok(HttpRoute::Connect);
         }
@@ -144,12 +146,28 @@ impl Pod {
     }
 }
 
-impl Shared {
-    /// The service that answers HTTP at a Pod's address, if `from` may ask it.
-    pub(crate) fn http_at(&self, from: &Source, address: SocketAddr) -> Option<Arc<dyn HttpService>> {
-        let service = self.endpoints.lookup(address)?;
-        let route = self.route(from, Protocol::Tcp, address, NamedBy::Service);
-        matches!(route, Ok(Route::Pod(..))).then_some(service)
+/// The endpoints of Services as somebody who asks them by HTTP sees them.
+pub(crate) struct Asking<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) source: Source,
+}
+
+impl Endpoints for Asking<'_> {
+    fn find(&self, endpoint: SocketAddr) -> Found {
+        let Some(service) = self.shared.endpoints.lookup(endpoint) else { return Found::Nobody };
+        match self.shared.route(&self.source, Protocol::Tcp, endpoint, NamedBy::Service) {
+            Ok(Route::Pod(..)) => Found::Service(service),
+            Err(NetworkError::AccessDenied(_)) => Found::Denied,
+            Ok(Route::Outside(..)) | Err(_) => Found::Nobody,
+        }
+    }
+
+    fn cost(&self, endpoint: SocketAddr, service: &dyn HttpService) -> Cost {
+        self.shared.standings.cost(endpoint, service.load(), Instant::now())
+    }
+
+    fn answered(&self, endpoint: SocketAddr, latency: Duration) {
+        self.shared.standings.answered(endpoint, latency);
     }
 }
 
@@ -163,10 +181,9 @@ impl HttpService for Balanced {
     fn call(&self, request: Request<Body>) -> Answer {
         let (pod, frontend) = (self.pod.clone(), self.frontend.clone());
         Box::pin(async move {
-            let source = Source::Pod(pod.clone());
-            let find = |endpoint| pod.shared.http_at(&source, endpoint);
+            let asking = Asking { shared: &pod.shared, source: Source::Pod(pod.clone()) };
             let client = pod.workload.addresses.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-            Ok(balance::forward(&find, &frontend, client, request).await)
+            Ok(balance::forward(&asking, &frontend, client, request).await)
         })
     }
 

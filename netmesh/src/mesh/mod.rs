@@ -3,6 +3,7 @@
 //! - [`Mesh`] joins Pods ([`pod`]); each has its ports ([`ports`]: pure), of which some listen ([`backlog`], [`http`]);
 //! - [`route`] says where a flow goes, and is the one place that asks the decision point;
 //! - [`connect`] and [`udp`] go there: to a Pod by a pipe of `carob-net`, to the outside ([`outside`]) by a host socket;
+//! - [`standings`] are how endpoints have done lately, by which they are chosen;
 //! - [`frontends`] are the Services' addresses, [`names`] the names that Pods may use.
 
 mod affinity;
@@ -18,6 +19,7 @@ mod pod;
 mod ports;
 mod route;
 mod sockets;
+mod standings;
 mod tcp;
 mod udp;
 
@@ -31,15 +33,18 @@ use carob_net::{
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
+pub(crate) use self::http::Asking;
 pub use carob_net::Range;
 pub(crate) use frontends::{Frontend, Frontends};
 pub(crate) use names::Directory;
 pub(crate) use route::Source;
+pub(crate) use standings::Cost;
 
 use listed::Listed;
 use names::Upstream;
 use pod::{Pod, PodNetwork};
 use sockets::Sockets;
+use standings::Standings;
 
 /// How the Pods of a node are connected.
 #[derive(Debug, Clone)]
@@ -107,6 +112,7 @@ pub(crate) struct Shared {
     upstream: Upstream,
     decision: DecisionPoint,
     host_sockets: Arc<Sockets>,
+    pub(crate) standings: Standings,
     /// Of whatever is not a Pod.
     outside: Arc<Account>,
 }
@@ -137,6 +143,7 @@ impl Mesh {
             directory: Directory::default(),
             listed: Listed::default(),
             upstream: Upstream::default(),
+            standings: Standings::default(),
             decision: DecisionPoint::new(std::iter::once(shield).chain(rules).collect()),
         };
         Mesh { shared: Arc::new(shared) }

@@ -35,12 +35,13 @@ pub(crate) enum Route {
 }
 
 /// Who named a place: the loopback that a guest names is its Pod's, the one that a Service's endpoint names would be the
-/// host's. Who asked has named itself, and is answered.
+/// host's. Who asked has named itself, and is answered: a Pod, or a client that came in by a port of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NamedBy {
     Guest,
     Service,
     Asker,
+    Client,
 }
 
 /// What an address stands for.
@@ -77,7 +78,9 @@ impl Shared {
             return Err(NetworkError::ConnectionRefused);
         }
         let pod = match from {
-            Source::Pod(own) if by != NamedBy::Service && to.ip().is_loopback() => Some(own.clone()),
+            Source::Pod(own) if matches!(by, NamedBy::Guest | NamedBy::Asker) && to.ip().is_loopback() => {
+                Some(own.clone())
+            }
             _ => self.pod_at(to.ip()),
         };
         if let Some(pod) = pod {
@@ -102,7 +105,7 @@ impl Shared {
         port: u16,
         by: NamedBy,
     ) -> Result<Passed, NetworkError> {
-        let is_answer = by == NamedBy::Asker;
+        let is_answer = matches!(by, NamedBy::Asker | NamedBy::Client);
         self.decision.decide(&Flow { protocol, from: from.party(), to, port, is_answer })
     }
 }

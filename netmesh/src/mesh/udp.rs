@@ -5,19 +5,23 @@ mod heard;
 mod inbox;
 mod outside;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use carob_net::{Datagram, NetworkError, Protocol, UDP_RECEIVE_BUFFER, UdpOptions, UdpSocket};
+use carob_net::{Datagram, NetworkError, Passed, Protocol, UDP_RECEIVE_BUFFER, UdpOptions, UdpSocket};
 use parking_lot::Mutex;
+use tokio::net::UdpSocket as HostSocket;
 
+use super::Mesh;
 use super::pod::Pod;
 use super::ports::{Key, Sharing};
 use super::route::{Meaning, NamedBy, Route, Source};
 use super::sockets::Socket;
 use flows::Flows;
+use heard::WayBack;
 pub(crate) use inbox::Inbox;
 use outside::Outside;
 
@@ -59,22 +63,56 @@ impl Udp {
         }
     }
 
+    /// Whether a datagram to this place answers one, and if so how.
+    fn named_by(&self, place: SocketAddr) -> NamedBy {
+        match self.inbox.way_back(place) {
+            Some(WayBack::Inside) => NamedBy::Asker,
+            Some(WayBack::Host(_)) => NamedBy::Client,
+            None => NamedBy::Guest,
+        }
+    }
+
+    /// Answers a client from the port of the host that it came in by. Where that has no room, the answer is lost, and so is
+    /// one to a client that has not been heard of for too long.
+    fn answer(&self, _: Passed, bytes: &Bytes, to: SocketAddr) -> Result<(), NetworkError> {
+        let Some(WayBack::Host(port)) = self.inbox.way_back(to) else { return Ok(()) };
+        match port.try_send_to(bytes, to) {
+            Ok(_) => self.pod.account.count_sent(bytes.len()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
     /// The place that `to` stands for, for this socket: a Service's address stays the same endpoint while that is ready.
     fn place(&self, to: SocketAddr) -> Option<(SocketAddr, NamedBy)> {
         let frontend = match self.pod.shared.meaning(Protocol::Udp, to) {
-            Meaning::Place(place) if self.inbox.has_heard(place) => return Some((place, NamedBy::Asker)),
-            Meaning::Place(place) => return Some((place, NamedBy::Guest)),
+            Meaning::Place(place) => return Some((place, self.named_by(place))),
             Meaning::Service(frontend) => frontend,
         };
         let mut flows = self.flows.lock();
-        if let Some(endpoint) = flows.endpoint(to).filter(|endpoint| frontend.backends.contains(*endpoint)) {
+        if let Some(endpoint) = flows.endpoint(to).filter(|endpoint| frontend.has(*endpoint)) {
             return Some((endpoint, NamedBy::Service));
         }
         let client = self.pod.source(self.key.address, to.ip())?.ip();
-        let endpoint = frontend.kept(client).or_else(|| self.pod.shared.choose(&frontend.backends))?;
+        let endpoint = frontend.kept(client).or_else(|| self.pod.shared.choose(&frontend))?;
         frontend.keep(client, endpoint);
         flows.begin(to, endpoint);
         Some((endpoint, NamedBy::Service))
+    }
+}
+
+impl Mesh {
+    /// Gives a datagram of a client that came in by this port of the host to whoever receives at a Pod's address. To nobody
+    /// is not an error.
+    pub(crate) fn deliver_inside(&self, client: SocketAddr, to: SocketAddr, bytes: Bytes, port: &Arc<HostSocket>) {
+        let route = self.shared().route(&Source::Outside(client.ip()), Protocol::Udp, to, NamedBy::Service);
+        let Ok(Route::Pod(pod, at)) = route else { return };
+        let inbox = pod.udp.lock().at(at).cloned();
+        if let Some(inbox) = inbox {
+            let back = WayBack::Host(port.clone());
+            inbox.put_from(Datagram { from: client, bytes }, Some(pod.account.clone()), back);
+        }
     }
 }
 
@@ -105,6 +143,7 @@ impl UdpSocket for Udp {
                 self.deliver(&pod, at, from, bytes);
                 Poll::Ready(Ok(()))
             }
+            Ok(Route::Outside(to, passed)) if by == NamedBy::Client => Poll::Ready(self.answer(passed, bytes, to)),
             Ok(Route::Outside(to, passed)) => {
                 self.outside.poll_send(cx, passed, bytes, to, &self.inbox, &self.pod.account)
             }

@@ -18,6 +18,7 @@ fn service(name: &str, ports: &[(u16, &str)]) -> Change {
         target: service_port(name, port),
         uid: format!("uid-of-{name}").into(),
         affinity: None,
+        scope: Scope::Cluster,
     };
     let frontends = ports.iter().map(frontend).collect();
     Change::Service(Service { name: object(name), frontends, cluster_ips: vec![], external_name: None })
@@ -26,15 +27,19 @@ fn service(name: &str, ports: &[(u16, &str)]) -> Change {
 /// Even numbers are node ports, odd ones ports of a ClusterIP: to the table they are the same.
 fn door(number: u16) -> Door {
     if number.is_multiple_of(2) {
-        Door::NodePort(number)
+        Door::Host(Protocol::Tcp, number)
     } else {
         Door::Cluster(Protocol::Tcp, ([10, 96, 0, 1], number).into())
     }
 }
 
 fn slice(name: &str, owner: &str, ready: &[(&str, u8)]) -> Change {
-    let ready = ready.iter().map(|&(port, host)| (service_port(owner, port), address(host))).collect();
-    Change::Slice(Slice { name: object(name), owner: Some(object(owner)), ready, hosts: vec![] })
+    let listed = ready.iter().map(|&(port, host)| listed(owner, port, host, Stage::Ready, "here")).collect();
+    Change::Slice(Slice { name: object(name), owner: Some(object(owner)), listed, hosts: vec![] })
+}
+
+fn listed(owner: &str, port: &str, host: u8, stage: Stage, node: &str) -> Listed {
+    Listed { port: service_port(owner, port), address: address(host), stage, node: Some(node.into()) }
 }
 
 fn address(host: u8) -> SocketAddr {
@@ -42,10 +47,15 @@ fn address(host: u8) -> SocketAddr {
 }
 
 /// What a host that executes every effect has open, and who answers there.
-#[derive(Default)]
 struct Host {
     table: Table,
     open: BTreeMap<Door, (Frontend, Arc<Backends>)>,
+}
+
+impl Default for Host {
+    fn default() -> Host {
+        Host { table: Table::new("here"), open: BTreeMap::new() }
+    }
 }
 
 impl Host {
@@ -62,7 +72,7 @@ impl Host {
     }
 
     fn behind(&self, number: u16) -> BTreeSet<SocketAddr> {
-        self.open[&door(number)].1.draw(usize::MAX).into_iter().collect()
+        self.open[&door(number)].1.draw(Scope::Cluster, usize::MAX).into_iter().collect()
     }
 
     fn owner(&self, number: u16) -> Option<&str> {
@@ -121,7 +131,7 @@ fn a_port_that_two_services_want_goes_to_the_second_when_the_first_lets_go() {
 
 #[test]
 fn nothing_is_remembered_of_what_is_gone() {
-    let mut table = Table::default();
+    let mut table = Table::new("here");
     for change in [
         service("web", &[(30080, "http")]),
         slice("web-1", "web", &[("http", 1)]),
@@ -141,14 +151,24 @@ fn any_change() -> impl Strategy<Value = Change> {
     let name = || prop::sample::select(&NAMES[..]);
     let port = || prop::sample::select(&PORTS[..]);
     let node_ports = prop::collection::btree_map(port(), 30000..30003_u16, 0..3);
-    let ready = prop::collection::vec((port(), 1..6_u8), 0..6);
+    let stage = prop::sample::select(&[Stage::Ready, Stage::Terminating][..]);
+    let node = prop::sample::select(&["here", "there"][..]);
+    let endpoints = prop::collection::vec((port(), 1..6_u8, stage, node), 0..6);
     prop_oneof![
         (name(), node_ports).prop_map(|(name, ports)| {
             let ports: Vec<_> = ports.into_iter().map(|(port, number)| (number, port)).collect();
             service(name, &ports)
         }),
         name().prop_map(|name| Change::ServiceGone(object(name))),
-        (name(), name(), ready).prop_map(|(name, owner, ready)| slice(name, owner, &ready)),
+        (name(), name(), endpoints).prop_map(|(name, owner, endpoints)| {
+            let listed = endpoints.into_iter().map(|(port, host, stage, node)| listed(owner, port, host, stage, node));
+            Change::Slice(Slice {
+                name: object(name),
+                owner: Some(object(owner)),
+                listed: listed.collect(),
+                hosts: vec![],
+            })
+        }),
         name().prop_map(|name| Change::SliceGone(object(name))),
     ]
 }
@@ -174,9 +194,17 @@ impl Naive {
         self.services.values().flat_map(|service| &service.frontends)
     }
 
-    fn behind(&self, target: &ServicePort) -> BTreeSet<SocketAddr> {
-        let ready = self.slices.values().flat_map(|slice| &slice.ready);
-        ready.filter(|(port, _)| port == target).map(|(_, address)| *address).collect()
+    /// Those who are ready, or else those who are about to end.
+    fn behind(&self, target: &ServicePort, scope: Scope) -> BTreeSet<SocketAddr> {
+        let is_in = |listed: &&Listed| {
+            listed.port == *target && (scope == Scope::Cluster || listed.node.as_deref() == Some("here"))
+        };
+        let at = |stage: Stage| {
+            let all = self.slices.values().flat_map(|slice| &slice.listed).filter(is_in);
+            all.filter(|listed| listed.stage == stage).map(|listed| listed.address).collect::<BTreeSet<_>>()
+        };
+        let ready = at(Stage::Ready);
+        if ready.is_empty() { at(Stage::Terminating) } else { ready }
     }
 }
 
@@ -193,8 +221,10 @@ proptest! {
             prop_assert_eq!(host.open.keys().copied().collect::<BTreeSet<_>>(), wished);
             for (frontend, backends) in host.open.values() {
                 prop_assert!(naive.wishes().any(|wish| wish == frontend), "{:?} is nobody's wish", frontend);
-                let behind: BTreeSet<_> = backends.draw(usize::MAX).into_iter().collect();
-                prop_assert_eq!(behind, naive.behind(&frontend.target));
+                for scope in [Scope::Cluster, Scope::Node] {
+                    let behind: BTreeSet<_> = backends.draw(scope, usize::MAX).into_iter().collect();
+                    prop_assert_eq!(behind, naive.behind(&frontend.target, scope));
+                }
             }
         }
     }

@@ -62,6 +62,26 @@ impl FakeApi {
         let _ = self.services.send(json!({"type": what, "object": object}));
     }
 
+    /// Tells of `default/echo`, a Service by UDP that one Pod is behind.
+    pub(crate) fn udp_service(&self, node_port: u16, host: u8) {
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"namespace": "default", "name": "echo", "uid": "uid-of-echo", "resourceVersion": "2"},
+            "spec": {"type": "NodePort", "ports": [{"port": 7, "nodePort": node_port, "protocol": "UDP"}]},
+        });
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {
+                "namespace": "default", "name": "echo-1", "resourceVersion": "2",
+                "labels": {"kubernetes.io/service-name": "echo"},
+            },
+            "ports": [{"name": "", "port": 8080, "protocol": "UDP"}],
+            "endpoints": [{"addresses": [pod_address(host).ip()]}],
+        });
+        let _ = self.slices.send(json!({"type": "ADDED", "object": slice}));
+        let _ = self.services.send(json!({"type": "ADDED", "object": service}));
+    }
+
     /// Tells of the Service's EndpointSlice, with these Pods ready.
     pub(crate) fn ready(&self, hosts: &[u8]) {
         let endpoints: Vec<_> = hosts

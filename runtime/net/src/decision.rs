@@ -56,7 +56,7 @@ pub struct Flow<'a> {
     pub to: Party<'a>,
     /// The port there.
     pub port: u16,
-    /// Whether it answers a datagram that was let pass.
+    /// Whether it answers a datagram that was let pass, and so belongs to that flow.
     pub is_answer: bool,
 }
 
@@ -140,6 +140,10 @@ impl HostShield {
 impl Rule for HostShield {
     fn decide(&self, flow: &Flow<'_>) -> Result<(), Denial> {
         let Party::Outside(ip) = flow.to else { return Ok(()) };
+        // A client on the host that came in by one of its ports may be answered there.
+        if flow.is_answer {
+            return Ok(());
+        }
         let ip = ip.to_canonical();
         if flow.protocol == Protocol::Tcp && self.exceptions.contains(&SocketAddr::new(ip, flow.port)) {
             return Ok(());

@@ -23,7 +23,7 @@ fn slice(name: &str, owner: &str, hosts: &[(&str, Option<&str>)]) -> Change {
         hostname: hostname.map(|hostname| hostname.into()),
     };
     let hosts = hosts.iter().map(host).collect();
-    Change::Slice(Slice { name: object(name), owner: Some(object(owner)), hosts, ready: HashSet::new() })
+    Change::Slice(Slice { name: object(name), owner: Some(object(owner)), hosts, listed: HashSet::new() })
 }
 
 fn asker() -> Workload {

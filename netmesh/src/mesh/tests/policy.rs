@@ -1,15 +1,20 @@
 //! Every kind of flow passes the decision point: one rule stops them all.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use carob_net::{Answer, Body, Denial, Direction, Flow, HttpService, NetworkError, Protocol, Reason, Rule};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 
 use super::scene::{address, connect, denied_flows, listen, pod, receive_now, send};
-use crate::backends::Backends;
-use crate::mesh::{Frontend, Mesh, MeshConfig, Source};
+use crate::backends::{Backends, Scope, Stage};
+use crate::balance::{Endpoints, Found};
+use crate::mesh::{Asking, Frontend, Mesh, MeshConfig, Source};
 use crate::table::{ObjectName, ServicePort};
+use crate::target::Target;
 
 /// Closes one port to everybody but the Pod itself.
 struct Closed(u16);
@@ -45,8 +50,8 @@ fn mesh() -> Mesh {
 fn service(mesh: &Mesh, protocol: Protocol, endpoint: &str) {
     let service = ObjectName { namespace: "default".into(), name: "web".into() };
     let backends = Arc::new(Backends::new(ServicePort { service, port: "".into() }));
-    backends.add(address(endpoint));
-    mesh.shared().frontends.open(protocol, address("10.96.0.9:80"), Frontend::new(backends, None));
+    backends.add(address(endpoint), Stage::Ready, true);
+    mesh.shared().frontends.open(protocol, address("10.96.0.9:80"), Frontend::new(backends, Scope::Cluster, None));
 }
 
 fn denied() -> NetworkError {
@@ -101,5 +106,41 @@ async fn clients_that_come_in_by_a_port_of_the_host() {
     assert_eq!(mesh.connect_inside(client, address("10.244.0.2:7")).err(), Some(denied()));
     drop(listener);
     let _bound = server.serve_http(address("0.0.0.0:7"), Arc::new(Silent)).unwrap();
-    assert!(mesh.shared().http_at(&Source::Outside(client.ip()), address("10.244.0.2:7")).is_none());
+    let asking = Asking { shared: mesh.shared(), source: Source::Outside(client.ip()) };
+    assert!(matches!(asking.find(address("10.244.0.2:7")), Found::Denied));
+}
+
+/// What a client at a node port gets, whose bytes or request are for this endpoint.
+async fn at_a_node_port(mesh: &Mesh, endpoint: &str) -> Result<String, ErrorKind> {
+    let service = ObjectName { namespace: "default".into(), name: "web".into() };
+    let backends = Arc::new(Backends::new(ServicePort { service, port: "".into() }));
+    backends.add(address(endpoint), Stage::Ready, true);
+    let frontend = Frontend::new(backends, Scope::Cluster, None);
+    let target = Arc::new(Target { mesh: mesh.clone(), frontend });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (accepted, client) = listener.accept().await.unwrap();
+    let served = tokio::spawn(target.serve(accepted, client, CancellationToken::new()));
+    let asked = stream.write_all(b"GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n").await;
+    let mut answer = String::new();
+    let read = match asked {
+        Ok(()) => stream.read_to_string(&mut answer).await.map(|_| ()),
+        failed => failed,
+    };
+    served.await.unwrap();
+    read.map(|()| answer).map_err(|error| error.kind())
+}
+
+/// Who is denied is not asked again, as one that is closed would be.
+#[tokio::test]
+async fn a_client_of_the_host_whom_policies_keep_out_hears_so_at_once() {
+    let mesh = mesh();
+    let server = pod(&mesh, 2);
+    let _socket = listen(&server, "0.0.0.0:7");
+    let refused = at_a_node_port(&mesh, "10.244.0.2:7").await.unwrap_err();
+    assert!(matches!(refused, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{refused:?}");
+    let web = pod(&mesh, 3);
+    let _http = web.serve_http(address("0.0.0.0:7"), Arc::new(Silent)).unwrap();
+    let told = at_a_node_port(&mesh, "10.244.0.3:7").await.unwrap();
+    assert!(told.starts_with("HTTP/1.1 403 Forbidden\r\n") && told.contains("access denied by policy"), "{told}");
 }

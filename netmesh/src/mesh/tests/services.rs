@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::scene::{accept_now, address, connect, listen, mesh, pod, receive, send};
-use crate::backends::Backends;
+use crate::backends::{Backends, Scope, Stage};
 use crate::mesh::{Frontend, Mesh};
 use crate::table::{Change, ObjectName, Service, ServicePort};
 
@@ -19,8 +19,8 @@ use crate::table::{Change, ObjectName, Service, ServicePort};
 fn service(mesh: &Mesh, protocol: Protocol, at: &str, endpoints: &[&str], affinity: Option<Duration>) -> Arc<Backends> {
     let name = ObjectName { namespace: "default".into(), name: "web".into() };
     let backends = Arc::new(Backends::new(ServicePort { service: name, port: "".into() }));
-    endpoints.iter().for_each(|endpoint| backends.add(address(endpoint)));
-    mesh.shared().frontends.open(protocol, address(at), Frontend::new(backends.clone(), affinity));
+    endpoints.iter().for_each(|endpoint| backends.add(address(endpoint), Stage::Ready, true));
+    mesh.shared().frontends.open(protocol, address(at), Frontend::new(backends.clone(), Scope::Cluster, affinity));
     backends
 }
 
@@ -91,7 +91,7 @@ async fn a_service_without_ready_endpoints_refuses() {
     let mesh = mesh();
     let client = pod(&mesh, 4);
     let backends = service(&mesh, Protocol::Tcp, "10.96.0.9:80", &["10.244.0.2:80"], None);
-    backends.remove(address("10.244.0.2:80"));
+    backends.remove(address("10.244.0.2:80"), Stage::Ready, true);
     assert_eq!(connect(&client, "10.96.0.9:80").await.err(), Some(NetworkError::ConnectionRefused));
     assert!(matches!(client.http_route(address("10.96.0.9:80")), Err(NetworkError::ConnectionRefused)));
 }
@@ -114,10 +114,10 @@ async fn a_client_is_kept_where_it_was_if_the_service_says_so() {
     for _ in 0..20 {
         assert_eq!(meets().await, first);
     }
-    backends.remove(first);
+    backends.remove(first, Stage::Ready, true);
     let second = meets().await;
     assert_ne!(second, first, "an endpoint that is not ready keeps nobody");
-    backends.add(first);
+    backends.add(first, Stage::Ready, true);
     assert_eq!(meets().await, second);
 }
 
@@ -139,10 +139,10 @@ async fn datagrams_to_a_service_stay_with_one_endpoint_and_answers_come_from_the
         send(&*servers[chosen], "answer", &from.to_string()).await.unwrap();
         assert_eq!(receive(&*socket).await, ("answer".into(), address("10.96.0.10:53")));
     }
-    backends.remove(address(endpoints[chosen]));
+    backends.remove(address(endpoints[chosen]), Stage::Ready, true);
     send(&*socket, "moved", "10.96.0.10:53").await.unwrap();
     assert_eq!(receive(&*servers[1 - chosen]).await.0, "moved");
-    backends.remove(address(endpoints[1 - chosen]));
+    backends.remove(address(endpoints[1 - chosen]), Stage::Ready, true);
     send(&*socket, "lost", "10.96.0.10:53").await.unwrap();
 }
 

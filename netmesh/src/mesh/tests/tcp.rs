@@ -206,9 +206,9 @@ fn the_api(mesh: &Mesh, at: std::net::SocketAddr) -> std::net::SocketAddr {
         service: crate::table::ObjectName { namespace: "default".into(), name: "kubernetes".into() },
         port: "https".into(),
     }));
-    backends.add(at);
+    backends.add(at, crate::backends::Stage::Ready, true);
     let service = address("10.96.0.1:443");
-    let frontend = crate::mesh::Frontend::new(backends, None);
+    let frontend = crate::mesh::Frontend::new(backends, crate::backends::Scope::Cluster, None);
     mesh.shared().frontends.open(carob_net::Protocol::Tcp, service, frontend);
     service
 }

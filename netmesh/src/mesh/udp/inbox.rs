@@ -7,7 +7,7 @@ use std::time::Instant;
 use carob_net::{Account, Datagram, UDP_RECEIVE_BUFFER};
 use parking_lot::Mutex;
 
-use super::heard::Heard;
+use super::heard::{Heard, WayBack};
 
 /// What a datagram costs beside its bytes.
 const EACH: usize = 256;
@@ -47,6 +47,11 @@ impl Inbox {
 
     /// Puts a datagram in, to be counted for `account` when it is taken; it is lost if too much waits already.
     pub(crate) fn put(&self, datagram: Datagram, account: Option<Arc<Account>>) {
+        self.put_from(datagram, account, WayBack::Inside);
+    }
+
+    /// The same, from a sender that is answered in this way.
+    pub(crate) fn put_from(&self, datagram: Datagram, account: Option<Arc<Account>>, back: WayBack) {
         let receiving = {
             let mut state = self.state.lock();
             if state.cost + cost(&datagram) > state.most || self.all.is_spent() {
@@ -54,7 +59,7 @@ impl Inbox {
             }
             state.cost += cost(&datagram);
             self.all.hold(cost(&datagram));
-            state.heard.note(datagram.from, Instant::now());
+            state.heard.note(datagram.from, back, Instant::now());
             state.waiting.push_back((datagram, account));
             state.receiving.take()
         };
@@ -77,9 +82,9 @@ impl Inbox {
         Poll::Ready(datagram)
     }
 
-    /// Whether a datagram from there has come lately, so that what goes there answers it.
-    pub(crate) fn has_heard(&self, from: SocketAddr) -> bool {
-        self.state.lock().heard.lately(from, Instant::now())
+    /// How a datagram that has come lately from there is answered.
+    pub(crate) fn way_back(&self, from: SocketAddr) -> Option<WayBack> {
+        self.state.lock().heard.way_back(from, Instant::now())
     }
 
     /// Has whoever waits look again.
