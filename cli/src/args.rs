@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use carob_controllers::{PodNetwork, PodNetworkError};
+use carob_controllers::{EvictionRates, PodNetwork, PodNetworkError};
 use carob_node::Thresholds;
 use carob_pki::CaHash;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -122,6 +122,18 @@ pub(crate) struct ControlOptions {
     /// How long nothing may be heard of a node before it counts as lost
     #[arg(long, default_value = "40s", value_name = "TIME", value_parser = duration)]
     pub(crate) node_monitor_grace_period: Duration,
+    /// From how many lost nodes a second Pods are evicted, in each zone
+    #[arg(long, default_value = "0.1", value_name = "RATE", value_parser = rate)]
+    pub(crate) node_eviction_rate: f64,
+    /// The same in an unhealthy zone that is large; in a small one none are evicted
+    #[arg(long, default_value = "0.01", value_name = "RATE", value_parser = rate)]
+    pub(crate) secondary_node_eviction_rate: f64,
+    /// Which share of a zone's nodes must be lost, three at least, for it to count as unhealthy
+    #[arg(long, default_value = "0.55", value_name = "SHARE", value_parser = rate)]
+    pub(crate) unhealthy_zone_threshold: f64,
+    /// A zone with more nodes is large
+    #[arg(long, default_value_t = 50, value_name = "NODES")]
+    pub(crate) large_cluster_size_threshold: usize,
     /// How long certificates are good that nodes and people ask for
     #[arg(long, default_value = "8760h", value_name = "TIME", value_parser = duration)]
     pub(crate) cluster_signing_duration: Duration,
@@ -134,6 +146,15 @@ impl ControlOptions {
     /// The network of all Pods, cut into ranges for nodes.
     pub(crate) fn pod_network(&self) -> Result<PodNetwork, PodNetworkError> {
         PodNetwork::new(Ipv4Addr::new(10, 244, 0, 0), 16, self.node_cidr_mask_size)
+    }
+
+    pub(crate) fn eviction_rates(&self) -> EvictionRates {
+        EvictionRates {
+            node_eviction_rate: self.node_eviction_rate,
+            secondary_node_eviction_rate: self.secondary_node_eviction_rate,
+            unhealthy_zone_threshold: self.unhealthy_zone_threshold,
+            large_cluster_size_threshold: self.large_cluster_size_threshold,
+        }
     }
 }
 
@@ -222,6 +243,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<SignedDuration>().ok().and_then(|time| time.try_into().ok()).ok_or_else(mistake)
 }
 
+fn rate(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| format!("{text:?} is no number from 0 on, such as 0.1"))
+}
+
 fn label(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').filter(|(key, _)| !key.is_empty());
     let (key, value) = parts.ok_or_else(|| format!("{text:?} is no label such as zone=a"))?;
@@ -286,7 +312,7 @@ mod tests {
 
     #[test]
     fn labels_taints_and_times_are_read_as_kubectl_writes_them() {
-        use super::{duration, label, taint};
+        use super::{duration, label, rate, taint};
         let read = taint("dedicated=db:NoSchedule").unwrap();
         assert_eq!(
             (read.key.as_str(), read.value.as_deref(), read.effect.as_str()),
@@ -295,6 +321,8 @@ mod tests {
         assert_eq!(taint("a:NoExecute").unwrap().value, None);
         assert_eq!(label("zone=").unwrap(), ("zone".to_owned(), String::new()));
         assert_eq!(duration("24h").unwrap().as_secs(), 86400);
+        assert_eq!(rate("0.1"), Ok(0.1));
+        assert!(["-1", "NaN", "inf", "often"].into_iter().all(|text| rate(text).is_err()));
         assert!(["a", ":NoExecute", "a:Never"].into_iter().all(|text| taint(text).is_err()));
         assert!(label("=x").is_err() && label("x").is_err() && duration("-1s").is_err() && duration("soon").is_err());
     }

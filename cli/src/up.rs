@@ -85,6 +85,7 @@ async fn start(options: &Cluster, data: &DataDir, parts: &mut Parts) -> anyhow::
     parts.start("scheduler", |stop| async move { carob_scheduler::run(scheduler, &shared, stop).await });
     let mut config = carob_controllers::Config::new(pki.authority.clone());
     config.node_monitor_grace_period = options.control.node_monitor_grace_period;
+    config.eviction_rates = options.control.eviction_rates();
     config.signing_duration = options.control.cluster_signing_duration;
     config.pod_network = options.control.pod_network()?;
     let doors = api.clone();

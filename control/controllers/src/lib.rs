@@ -50,7 +50,7 @@ use kube::Client;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use crate::nodes::{PodNetwork, PodNetworkError};
+pub use crate::nodes::{EvictionRates, PodNetwork, PodNetworkError};
 
 use crate::context::Context;
 
@@ -66,6 +66,8 @@ pub struct Config {
     pub pod_network: PodNetwork,
     /// How long nothing may be heard of a node before it counts as lost.
     pub node_monitor_grace_period: Duration,
+    /// How fast Pods are evicted from nodes that are lost.
+    pub eviction_rates: EvictionRates,
 }
 
 impl Config {
@@ -76,6 +78,7 @@ impl Config {
             signing_duration: Duration::from_secs(365 * 24 * 60 * 60),
             pod_network: PodNetwork::default(),
             node_monitor_grace_period: nodes::SILENCE,
+            eviction_rates: EvictionRates::default(),
         }
     }
 }

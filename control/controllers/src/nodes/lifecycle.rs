@@ -14,6 +14,8 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::context::Context;
+use crate::nodes::EvictionRates;
+use crate::nodes::evictions::{Eviction, Evictions, Seen, Survey};
 use crate::nodes::plan::plan;
 use crate::pods::{is_ready, node_name};
 use crate::write;
@@ -21,8 +23,10 @@ use crate::write;
 const NAME: &str = "node-controller";
 const LEASES: &str = "kube-node-lease";
 const WORKERS: usize = 4;
+/// With thousands of nodes lost, each of them does not count the others by itself.
+const SURVEY_FOR: Duration = Duration::from_secs(1);
 
-pub(crate) fn start(context: &mut Context<'_>, grace: Duration) {
+pub(crate) fn start(context: &mut Context<'_>, grace: Duration, rates: EvictionRates) {
     let controller = Lifecycle {
         client: context.client(NAME),
         nodes: context.informers.of(),
@@ -30,6 +34,8 @@ pub(crate) fn start(context: &mut Context<'_>, grace: Duration) {
         pods: context.informers.of(),
         grace,
         heard: Mutex::default(),
+        evictions: Mutex::new(Evictions::new(rates, grace)),
+        survey: Mutex::default(),
     };
     let queue = Arc::new(Queue::new());
     let wake = queue.clone();
@@ -52,6 +58,8 @@ struct Lifecycle {
     grace: Duration,
     /// When we saw each node's lease change, by our own clock: clocks of nodes may be wrong.
     heard: Mutex<HashMap<String, (Option<MicroTime>, Instant)>>,
+    evictions: Mutex<Evictions>,
+    survey: Mutex<Option<(Instant, Survey)>>,
 }
 
 impl Reconcile for Lifecycle {
@@ -62,10 +70,12 @@ impl Reconcile for Lifecycle {
         self.leases.synced().await;
         let Some(node) = self.nodes.find(&ObjectKey::new("", &name)) else {
             self.heard.lock().remove(&name);
+            self.evictions.lock().forget(&name);
             return Ok(Next::Done);
         };
-        let silent = self.heard(&name).elapsed();
-        let plan = plan(&node, silent, self.grace, self.some_node_is_well(), Timestamp::now());
+        let seen = self.look_at(&node);
+        let (silent, eviction) = (seen.silent_for, self.eviction(&name, seen));
+        let plan = plan(&node, silent, self.grace, eviction, Timestamp::now());
         let api: Api<Node> = Api::all(self.client.clone());
         if let Some(conditions) = plan.conditions {
             let patch = json!({ "status": { "conditions": conditions } });
@@ -81,17 +91,42 @@ impl Reconcile for Lifecycle {
         if silent >= self.grace {
             self.mark_pods(&name).await?;
         }
-        Ok(Next::After(plan.look_again))
+        Ok(Next::After(match eviction {
+            Eviction::Hold(again) => plan.look_again.min(again),
+            Eviction::Go | Eviction::Stop => plan.look_again,
+        }))
     }
 }
 
 impl Lifecycle {
-    fn some_node_is_well(&self) -> bool {
-        self.nodes.all().iter().any(|node| {
-            let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
-            let mut ready = conditions.filter(|condition| condition.type_ == "Ready");
-            ready.any(|condition| condition.status == "True") && self.heard(&node.name_any()).elapsed() < self.grace
-        })
+    fn look_at(&self, node: &Node) -> Seen {
+        let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        let mut ready = conditions.filter(|condition| condition.type_ == "Ready");
+        Seen {
+            zone: zone(node),
+            is_ready: ready.next().and_then(|condition| condition.status.to_lowercase().parse().ok()),
+            silent_for: self.heard(&node.name_any()).elapsed(),
+        }
+    }
+
+    fn eviction(&self, name: &str, seen: Seen) -> Eviction {
+        let mut evictions = self.evictions.lock();
+        if !seen.is_lost(self.grace) {
+            evictions.forget(name);
+            return Eviction::Hold(self.grace);
+        }
+        evictions.decide(name, &seen, &self.survey(), Instant::now())
+    }
+
+    /// What is known of all nodes, or was a moment ago.
+    fn survey(&self) -> Survey {
+        let mut kept = self.survey.lock();
+        if let Some((_, survey)) = kept.as_ref().filter(|(made, _)| made.elapsed() < SURVEY_FOR) {
+            return survey.clone();
+        }
+        let survey = Survey::of(self.nodes.all().iter().map(|node| self.look_at(node)), self.grace);
+        *kept = Some((Instant::now(), survey.clone()));
+        survey
     }
 
     /// Nobody knows whether the node's Pods still answer, so no Service sends anybody there.
@@ -121,4 +156,10 @@ impl Lifecycle {
         }
         entry.1
     }
+}
+
+/// Where a node is, as far as its labels say.
+fn zone(node: &Node) -> String {
+    let label = |name: &str| node.labels().get(&format!("topology.kubernetes.io/{name}")).cloned().unwrap_or_default();
+    format!("{}:{}", label("region"), label("zone"))
 }

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::evictions::Eviction;
+
 /// A node that was not heard of for so long is not ready, unless another time is configured.
 pub(crate) const SILENCE: Duration = Duration::from_secs(40);
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
@@ -34,12 +36,12 @@ pub(crate) struct Plan {
 /// Plans one Node. `silent_for` is measured by our own clock since we saw its lease change, or since we began to
 /// look: so our own restart, or the node's, marks nobody.
 ///
-/// `evicts`: whether Pods may be evicted. Not while no node at all is ready: then it is we who are cut off.
-pub(crate) fn plan(node: &Node, silent_for: Duration, grace: Duration, evicts: bool, now: Timestamp) -> Plan {
+/// `eviction`: what may be done to its Pods if it is lost.
+pub(crate) fn plan(node: &Node, silent_for: Duration, grace: Duration, eviction: Eviction, now: Timestamp) -> Plan {
     let present = node.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
     let is_silent = silent_for >= grace;
     let conditions = if is_silent { unknown(&present, now) } else { present.clone() };
-    let taints = taints(node, &conditions, evicts, now);
+    let taints = taints(node, &conditions, eviction, now);
     let present_taints = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
     Plan {
         taints: (taints != present_taints).then_some(taints),
@@ -75,7 +77,7 @@ fn unknown(present: &[NodeCondition], now: Timestamp) -> Vec<NodeCondition> {
 }
 
 /// The taints that follow from the conditions, beside those that others have set.
-fn taints(node: &Node, conditions: &[NodeCondition], evicts: bool, now: Timestamp) -> Vec<Taint> {
+fn taints(node: &Node, conditions: &[NodeCondition], eviction: Eviction, now: Timestamp) -> Vec<Taint> {
     let status = |type_: &str| {
         conditions.iter().find(|condition| condition.type_ == type_).map(|condition| condition.status.as_str())
     };
@@ -87,12 +89,17 @@ fn taints(node: &Node, conditions: &[NodeCondition], evicts: bool, now: Timestam
         _ => None,
     };
     wanted.extend(lost.map(|key| (key, NO_SCHEDULE)));
+    let present = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
+    let evicts = match eviction {
+        Eviction::Go => true,
+        Eviction::Hold(_) => present.iter().any(|taint| taint.effect == NO_EXECUTE && is_ours(taint)),
+        Eviction::Stop => false,
+    };
     wanted.extend(lost.filter(|_| evicts).map(|key| (key, NO_EXECUTE)));
     let pressed = PRESSURES.iter().filter(|(type_, _)| status(type_) == Some("True"));
     wanted.extend(pressed.map(|(_, taint)| (*taint, NO_SCHEDULE)));
     wanted.extend(is_cordoned.then_some((UNSCHEDULABLE, NO_SCHEDULE)));
 
-    let present = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
     let mut taints = present;
     taints.retain(|taint| !is_ours(taint) || wanted.contains(&(taint.key.as_str(), taint.effect.as_str())));
     for (key, effect) in wanted {
@@ -123,7 +130,9 @@ mod tests {
 
     use super::*;
 
-    fn planned(ready: &str, spec: Value, silent: u64, evicts: bool) -> (Option<String>, Option<Vec<String>>) {
+    const HOLD: Eviction = Eviction::Hold(Duration::ZERO);
+
+    fn planned(ready: &str, spec: Value, silent: u64, eviction: Eviction) -> (Option<String>, Option<Vec<String>>) {
         let node = serde_json::from_value(json!({
             "metadata": { "name": "n" },
             "spec": spec,
@@ -132,19 +141,24 @@ mod tests {
             ] },
         }));
         let silent = Duration::from_secs(silent);
-        let plan = plan(&node.unwrap(), silent, SILENCE, evicts, Timestamp::UNIX_EPOCH);
+        let plan = plan(&node.unwrap(), silent, SILENCE, eviction, Timestamp::UNIX_EPOCH);
         let ready = plan.conditions.map(|conditions| conditions[0].status.clone());
         (ready, plan.taints.map(|taints| taints.into_iter().map(|taint| taint.key).collect()))
     }
 
     #[test]
-    fn pods_are_evicted_from_a_lost_node_while_another_is_ready() {
+    fn pods_are_evicted_from_a_lost_node_when_they_may() {
         for (ready, silent, key) in [("False", 0, NOT_READY), ("True", 40, UNREACHABLE)] {
-            assert_eq!(planned(ready, json!({}), silent, true).1.unwrap(), [key, key]);
-            assert_eq!(planned(ready, json!({}), silent, false).1.unwrap(), [key]);
+            assert_eq!(planned(ready, json!({}), silent, Eviction::Go).1.unwrap(), [key, key]);
+            for eviction in [HOLD, Eviction::Stop] {
+                assert_eq!(planned(ready, json!({}), silent, eviction).1.unwrap(), [key]);
+            }
         }
-        let executing = json!({ "taints": [{ "key": UNREACHABLE, "effect": "NoExecute" }, { "key": "mine", "effect": "NoExecute" }] });
-        assert_eq!(planned("True", executing, 0, true).1.unwrap(), ["mine"]);
+        let mine = json!({ "key": "mine", "effect": "NoExecute" });
+        let executing = json!({ "taints": [{ "key": NOT_READY, "effect": "NoExecute" }, mine] });
+        assert_eq!(planned("True", executing.clone(), 40, HOLD).1.unwrap(), ["mine", UNREACHABLE, UNREACHABLE]);
+        assert_eq!(planned("True", executing.clone(), 40, Eviction::Stop).1.unwrap(), ["mine", UNREACHABLE]);
+        assert_eq!(planned("True", executing, 0, Eviction::Go).1.unwrap(), ["mine"]);
     }
 
     #[test]
@@ -164,7 +178,7 @@ mod tests {
             let expected =
                 (condition.map(str::to_owned), taints.map(|taints| taints.into_iter().map(str::to_owned).collect()));
             // Without the condition that was unknown already.
-            let found = planned(ready, spec.clone(), silent, false);
+            let found = planned(ready, spec.clone(), silent, Eviction::Stop);
             assert_eq!((found.0.filter(|status| status != ready), found.1), expected, "{ready} {spec} {silent}");
         }
     }

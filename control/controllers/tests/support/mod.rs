@@ -16,7 +16,7 @@ use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams
 use kube::core::ApiResource;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,7 @@ pub(crate) use faults::Faults;
 pub(crate) struct Cluster {
     /// A client that nothing happens to.
     pub(crate) client: Client,
+    heart: AbortHandle,
     _tasks: JoinSet<()>,
 }
 
@@ -51,8 +52,8 @@ impl Cluster {
         let authority = carob_pki::Authority::generate("ca", std::time::SystemTime::now()).unwrap();
         let config = carob_controllers::Config::new(Arc::new(authority));
         tasks.spawn(async move { carob_controllers::run(client_for, &informers, config, stop).await });
-        node::start(reliable("system:node:n1"), &mut tasks).await;
-        Self { client: reliable("admin"), _tasks: tasks }
+        let heart = node::start(reliable("system:node:n1"), &mut tasks).await;
+        Self { client: reliable("admin"), heart, _tasks: tasks }
     }
 
     /// Creates or patches the object, as `kubectl apply` does.
@@ -72,6 +73,11 @@ impl Cluster {
     pub(crate) async fn patch_status(&self, kind: &str, namespace: &str, name: &str, patch: Value) {
         let patch = Patch::Merge(patch);
         self.api(kind, namespace).patch_status(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// Nobody renews the lease of the node any more.
+    pub(crate) fn silence_node(&self) {
+        self.heart.abort();
     }
 
     /// As a node does that is well.

@@ -11,13 +11,14 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{interval, sleep};
 
 const MOMENT: Duration = Duration::from_millis(120);
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-pub(super) async fn start(client: Client, tasks: &mut JoinSet<()>) {
+/// What is given ends the node's heartbeats.
+pub(super) async fn start(client: Client, tasks: &mut JoinSet<()>) -> AbortHandle {
     let node: Node = serde_json::from_value(json!({
         "metadata": { "name": "n1" },
         "status": {
@@ -32,7 +33,7 @@ pub(super) async fn start(client: Client, tasks: &mut JoinSet<()>) {
     nodes.patch_status("n1", &PatchParams::default(), &status).await.unwrap();
 
     let heart = client.clone();
-    tasks.spawn(async move {
+    let beating = tasks.spawn(async move {
         let mut beat = interval(HEARTBEAT);
         loop {
             beat.tick().await;
@@ -50,6 +51,7 @@ pub(super) async fn start(client: Client, tasks: &mut JoinSet<()>) {
         let _kept = informers;
         carob_reconcile::run(Arc::new(pretender), queue, 32).await;
     });
+    beating
 }
 
 pub(super) async fn renew_lease(client: &Client, node: &str) {
