@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 
+use crate::folder;
 use crate::kubectl::Kubectl;
 use crate::tools;
 use crate::watchdog::Watchdog;
@@ -42,7 +43,7 @@ impl Cluster {
     /// If it does not start, with the end of its log.
     #[must_use]
     pub fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("carob-test-").tempdir().expect("a temporary folder").keep();
+        let folder = folder::create();
         let node_port_address = loopback_of_its_own();
         let cluster = Self::up(folder, node_port_address);
         for (file, name) in IMAGES {

@@ -1,37 +1,39 @@
-//! A `carob server` and nodes of its own, each a process.
+//! A `carob server` and nodes of its own, each a process: side by side on the loopback, or each on a machine of a network.
 
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::process::Command;
 
+use crate::folder;
 use crate::kubectl::Kubectl;
+use crate::network::Machine;
+use crate::process::Process;
 use crate::tools;
 use crate::wait::eventually;
-use crate::watchdog::Watchdog;
 
 /// Nodes of these tests may use the disk to its end: tests are not about what happens to be left of it.
 const EVICTION: &str = "memory.available<50Mi,nodefs.available<1%";
 
 /// A running `carob server` without a node. It ends, and its data go, when it is dropped.
 pub struct Server {
-    folder: PathBuf,
+    process: Process,
     /// Where it listens, once it has chosen.
     listen: String,
-    process: Process,
+    place: Place,
 }
 
 /// A running `carob node`.
 pub struct Node {
-    folder: PathBuf,
     process: Process,
+    place: Place,
 }
 
-struct Process {
-    child: Child,
-    watchdog: Option<Watchdog>,
-    log: PathBuf,
+/// Where a process runs and what it keeps. The folder goes with it, and so after the process that it was declared after.
+struct Place {
+    /// None is the test's own machine, by its loopback.
+    machine: Option<Machine>,
+    folder: PathBuf,
 }
 
 impl Server {
@@ -41,9 +43,21 @@ impl Server {
     /// If it does not start.
     #[must_use]
     pub fn start(arguments: &[&str]) -> Self {
-        let folder = folder();
-        let mut server =
-            Self { process: run(&folder, &server_command("127.0.0.1:0", arguments)), folder, listen: String::new() };
+        Self::start_in(Place::new(None), arguments)
+    }
+
+    /// The same on a machine.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_on(machine: &Machine, arguments: &[&str]) -> Self {
+        Self::start_in(Place::new(Some(machine)), arguments)
+    }
+
+    fn start_in(place: Place, arguments: &[&str]) -> Self {
+        let listen = format!("{}:0", place.address());
+        let mut server = Self { process: run_server(&place, &listen, arguments), place, listen };
         server.process.wait_for("ready");
         server.listen = server.url().trim_start_matches("https://").to_owned();
         server
@@ -56,7 +70,8 @@ impl Server {
 
     /// Starts it again, where it was, on the same data.
     pub fn start_again(&mut self, arguments: &[&str]) {
-        self.process = run(&self.folder, &server_command(&self.listen, arguments));
+        self.process.kill();
+        self.process = run_server(&self.place, &self.listen, arguments);
         self.process.wait_for("ready");
     }
 
@@ -66,10 +81,28 @@ impl Server {
         self.kubectl().run(&["config", "view", "--output=jsonpath={.clusters[0].cluster.server}"])
     }
 
-    /// kubectl as the administrator.
+    /// kubectl as the administrator, beside the server.
     #[must_use]
     pub fn kubectl(&self) -> Kubectl {
-        Kubectl::new(data_dir(&self.folder).join("kubeconfig"), self.folder.join("home"))
+        self.place.kubectl(self.place.data_dir().join("kubeconfig"))
+    }
+
+    /// Its log so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Where it keeps everything.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.place.folder
     }
 
     /// `carob token` with these arguments: what it prints.
@@ -78,8 +111,8 @@ impl Server {
     /// If it fails.
     #[must_use]
     pub fn token(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(tools::carob());
-        command.arg("token").args(arguments).arg("--data-dir").arg(data_dir(&self.folder));
+        let mut command = self.place.command(&tools::carob());
+        command.arg("token").args(arguments).arg("--data-dir").arg(self.place.data_dir());
         let output = command.output().expect("carob runs");
         assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -95,9 +128,13 @@ impl Server {
     /// A new node with this name, which joins by an invitation, and whose heartbeats come every second.
     #[must_use]
     pub fn join(&self, name: &str) -> Node {
-        let mut node = Node::start(name, &self.invitation(), &[]);
-        node.process.wait_for("ready");
-        node
+        Node::start(name, &self.invitation(), &[]).ready()
+    }
+
+    /// The same on a machine.
+    #[must_use]
+    pub fn join_on(&self, machine: &Machine, name: &str) -> Node {
+        Node::start_on(machine, name, &self.invitation(), &[]).ready()
     }
 }
 
@@ -105,9 +142,23 @@ impl Node {
     /// A new node; it may never be ready.
     #[must_use]
     pub fn start(name: &str, joining: &[String], more: &[&str]) -> Self {
-        let folder = folder();
-        let process = run(&folder, &node_command(name, joining, more));
-        Self { folder, process }
+        Self::start_in(Place::new(None), name, joining, more)
+    }
+
+    /// The same on a machine.
+    #[must_use]
+    pub fn start_on(machine: &Machine, name: &str, joining: &[String], more: &[&str]) -> Self {
+        Self::start_in(Place::new(Some(machine)), name, joining, more)
+    }
+
+    fn start_in(place: Place, name: &str, joining: &[String], more: &[&str]) -> Self {
+        let process = run_node(&place, name, joining, more);
+        Self { place, process }
+    }
+
+    fn ready(mut self) -> Self {
+        self.process.wait_for("ready");
+        self
     }
 
     /// Kills the process as `kill -9` does.
@@ -117,13 +168,15 @@ impl Node {
 
     /// Starts it again on its own data.
     pub fn start_again(&mut self, name: &str, joining: &[String]) {
-        self.process = run(&self.folder, &node_command(name, joining, &[]));
+        self.process.kill();
+        self.process = run_node(&self.place, name, joining, &[]);
         self.process.wait_for("ready");
     }
 
     /// Starts it again on its own data, whether it will do or not.
     pub fn try_again(&mut self, name: &str, joining: &[String]) {
-        self.process = run(&self.folder, &node_command(name, joining, &[]));
+        self.process.kill();
+        self.process = run_node(&self.place, name, joining, &[]);
     }
 
     /// What it says when it ends by itself.
@@ -132,15 +185,14 @@ impl Node {
     /// If it goes on.
     #[must_use]
     pub fn last_words(&mut self) -> String {
-        let child = &mut self.process.child;
-        eventually("the node ends", || child.try_wait().expect("it can be waited for").is_some());
+        eventually("the node ends", || self.process.has_ended());
         self.log()
     }
 
     /// Its log so far.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(&self.process.log).unwrap_or_default()
+        self.process.log()
     }
 
     /// Puts a sample into the node's image store.
@@ -150,7 +202,7 @@ impl Node {
     pub fn load(&self, sample: &str, name: &str) {
         let mut command = Command::new(tools::carob());
         command.args(["image", "load"]).arg(tools::samples().join(format!("{sample}.wasm")));
-        command.args(["--tag", name, "--data-dir"]).arg(data_dir(&self.folder));
+        command.args(["--tag", name, "--data-dir"]).arg(self.place.data_dir());
         assert!(command.status().expect("carob runs").success(), "{command:?}");
     }
 
@@ -160,9 +212,9 @@ impl Node {
     /// If the node has none.
     #[must_use]
     pub fn kubectl(&self, server: &str) -> Kubectl {
-        let pki = data_dir(&self.folder).join("node/pki");
+        let pki = self.place.data_dir().join("node/pki");
         let (authority, pair) = (pki.join("ca.crt"), pki.join("client.pem"));
-        let path = self.folder.join("kubeconfig");
+        let path = self.place.folder.join("kubeconfig");
         let config = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: {server}, \
              certificate-authority: {}}}}}]\nusers: [{{name: c, user: {{client-certificate: {pair}, client-key: {pair}}}}}]\n\
@@ -171,64 +223,57 @@ impl Node {
             pair = pair.display(),
         );
         fs::write(&path, config).expect("the folder can be written");
-        Kubectl::new(path, self.folder.join("home"))
+        self.place.kubectl(path)
     }
 }
 
-impl Process {
-    fn kill(&mut self) {
-        self.child.kill().expect("carob runs");
-        self.child.wait().expect("carob has ended");
-        if let Some(watchdog) = self.watchdog.take() {
-            watchdog.release();
-        }
+impl Place {
+    fn new(machine: Option<&Machine>) -> Self {
+        Self { machine: machine.cloned(), folder: folder::create() }
     }
 
-    /// Reads until a line that begins so, and goes on reading after it, so that nobody waits for a full pipe.
-    fn wait_for(&mut self, word: &str) {
-        let mut lines = BufReader::new(self.child.stdout.take().expect("the output is piped")).lines();
-        let found = lines.by_ref().map_while(Result::ok).any(|line| line.starts_with(word));
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        assert!(found, "carob ended before it said {word:?}. Its log:\n{log}");
-        thread::spawn(move || lines.for_each(drop));
+    fn address(&self) -> Ipv4Addr {
+        self.machine.as_ref().map_or(Ipv4Addr::LOCALHOST, Machine::address)
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        self.machine.as_ref().map_or_else(|| Command::new(program), |machine| machine.command(program))
+    }
+
+    fn kubectl(&self, kubeconfig: PathBuf) -> Kubectl {
+        Kubectl::new(kubeconfig, self.folder.join("home")).on(self.machine.clone())
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.folder.join("data")
     }
 }
 
-impl Drop for Process {
+impl Drop for Place {
     fn drop(&mut self) {
-        if thread::panicking() {
-            eprintln!("{}:\n{}", self.log.display(), fs::read_to_string(&self.log).unwrap_or_default());
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // A watchdog may be at it as well.
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-fn folder() -> PathBuf {
-    tempfile::Builder::new().prefix("carob-test-").tempdir().expect("a temporary folder").keep()
+fn run_server(place: &Place, listen: &str, more: &[&str]) -> Process {
+    let mut command = place.command(&tools::carob());
+    command.args(["server", "--no-node", "--listen", listen]).args(more);
+    Process::run(command, &place.folder)
 }
 
-fn data_dir(folder: &Path) -> PathBuf {
-    folder.join("data")
-}
-
-fn server_command(listen: &str, more: &[&str]) -> Vec<String> {
-    let own = ["server", "--no-node", "--listen", listen];
-    own.iter().chain(more).map(|word| (*word).to_owned()).collect()
-}
-
-fn node_command(name: &str, joining: &[String], more: &[&str]) -> Vec<String> {
-    let own = ["node", "--name", name, "--kubelet-listen", "127.0.0.1:0", "--node-lease-duration", "4s"];
-    let own = own.iter().chain(&["--eviction-hard", EVICTION]).chain(more).map(|word| (*word).to_owned());
-    own.chain(joining.iter().cloned()).collect()
-}
-
-fn run(folder: &Path, arguments: &[String]) -> Process {
-    let log = folder.join("carob.log");
-    let written = File::options().create(true).append(true).open(&log).expect("the log can be written");
-    let mut command = Command::new(tools::carob());
-    command.args(arguments).args(["--log-format", "text", "--data-dir"]).arg(data_dir(folder));
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(written).spawn().expect("carob runs");
-    let watchdog = Some(Watchdog::over(child.id(), folder));
-    Process { child, watchdog, log }
+fn run_node(place: &Place, name: &str, joining: &[String], more: &[&str]) -> Process {
+    let mut command = place.command(&tools::carob());
+    let address = place.address().to_string();
+    command.args([
+        "node",
+        "--name",
+        name,
+        "--kubelet-listen",
+        &format!("{address}:0"),
+        "--node-port-address",
+        &address,
+    ]);
+    command.args(["--node-lease-duration", "4s", "--eviction-hard", EVICTION]).args(more).args(joining);
+    Process::run(command, &place.folder)
 }

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::network::Machine;
 use crate::tools;
 use crate::wait::PATIENCE;
 
@@ -32,11 +33,17 @@ pub struct Kubectl {
     home: PathBuf,
     namespace: Option<String>,
     environment: BTreeMap<String, String>,
+    /// Where it runs; none is the test's own machine.
+    machine: Option<Machine>,
 }
 
 impl Kubectl {
     pub(crate) fn new(kubeconfig: PathBuf, home: PathBuf) -> Self {
-        Self { kubeconfig, home, namespace: None, environment: BTreeMap::new() }
+        Self { kubeconfig, home, namespace: None, environment: BTreeMap::new(), machine: None }
+    }
+
+    pub(crate) fn on(self, machine: Option<Machine>) -> Self {
+        Self { machine, ..self }
     }
 
     /// The same in another namespace.
@@ -162,7 +169,9 @@ impl Kubectl {
     /// The command that would be run, with its input and output piped.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(tools::kubectl());
+        let kubectl = tools::kubectl();
+        let mut command =
+            self.machine.as_ref().map_or_else(|| Command::new(kubectl), |machine| machine.command(kubectl));
         command.env("HOME", &self.home).env("KUBECONFIG", &self.kubeconfig).envs(&self.environment);
         if let Some(namespace) = &self.namespace {
             command.args(["--namespace", namespace]);

@@ -1,16 +1,20 @@
 //! Constant requests to a server, and an account of every answer.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use crate::network::Machine;
 
 /// Far more than an answer takes, so that only one that never comes counts as a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,6 +24,8 @@ type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 /// Clients that ask without a pause, and at least once, until they are told to finish.
 pub struct Load {
     runtime: Runtime,
+    begin: Instant,
+    answered: Arc<AtomicU64>,
     stop: watch::Sender<bool>,
     clients: JoinSet<Report>,
 }
@@ -42,15 +48,44 @@ impl Load {
     /// If threads cannot be started.
     #[must_use]
     pub fn start(server: SocketAddr, pairs: usize) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.expect("a thread can be started");
+        Self::with(Builder::new_multi_thread().worker_threads(1), server, pairs)
+    }
+
+    /// The same, with clients on a machine of a network.
+    ///
+    /// # Panics
+    /// If threads cannot be started.
+    #[must_use]
+    pub fn start_on(machine: &Machine, server: SocketAddr, pairs: usize) -> Self {
+        let machine = machine.clone();
+        Self::with(
+            Builder::new_multi_thread().worker_threads(1).on_thread_start(move || machine.enter()),
+            server,
+            pairs,
+        )
+    }
+
+    fn with(threads: &mut Builder, server: SocketAddr, pairs: usize) -> Self {
+        let runtime = threads.enable_all().build().expect("a thread can be started");
         let (stop, stopped) = watch::channel(false);
-        let mut clients = JoinSet::new();
+        let (mut clients, answered) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
         for kept in [0, 1].repeat(pairs) {
             let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(kept).build_http();
-            clients.spawn_on(ask_until(client, server, stopped.clone()), runtime.handle());
+            clients.spawn_on(ask_until(client, server, stopped.clone(), answered.clone()), runtime.handle());
         }
-        Self { runtime, stop, clients }
+        Self { runtime, begin: Instant::now(), answered, stop, clients }
+    }
+
+    /// How many requests have been answered so far.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// For how long it has been asking.
+    #[must_use]
+    pub fn running_for(&self) -> Duration {
+        self.begin.elapsed()
     }
 
     /// Lets every client finish the request that it has begun, and answers what became of all of them.
@@ -84,12 +119,18 @@ impl Report {
     }
 }
 
-async fn ask_until(client: HttpClient, server: SocketAddr, stopped: watch::Receiver<bool>) -> Report {
+async fn ask_until(
+    client: HttpClient,
+    server: SocketAddr,
+    stopped: watch::Receiver<bool>,
+    answered: Arc<AtomicU64>,
+) -> Report {
     let mut report = Report::default();
     loop {
         match tokio::time::timeout(PATIENCE, ask(&client, server)).await {
             Ok(Ok(body)) => {
                 report.answered += 1;
+                answered.fetch_add(1, Ordering::Relaxed);
                 report.saw(body);
             }
             Ok(Err(failure)) => report.failures.push(failure),

@@ -27,6 +27,29 @@ spec:
     )
 }
 
+/// What a Pod of `hello-http` is that stays on a lost node for a second only.
+const EVICTABLE: &str = "tolerations: [{operator: Exists, effect: NoExecute, tolerationSeconds: 1}], \
+    containers: [{name: hello, image: 'samples/hello-http:1', ports: [{name: http, containerPort: 8080}]}]";
+
+/// A Deployment of such Pods.
+#[must_use]
+pub fn evictable(name: &str, replicas: u32) -> String {
+    let labels = format!("{{app: {name}}}");
+    format!(
+        "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: {name}}}, spec: {{replicas: {replicas}, selector: \
+         {{matchLabels: {labels}}}, template: {{metadata: {{labels: {labels}}}, spec: {{{EVICTABLE}}}}}}}}}"
+    )
+}
+
+/// Such a Pod, on this node only.
+#[must_use]
+pub fn on_node(name: &str, node: &str) -> String {
+    format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, labels: {{app: {name}}}}}, spec: {{nodeSelector: \
+         {{kubernetes.io/hostname: {node}}}, {EVICTABLE}}}}}"
+    )
+}
+
 /// A Pod of the sample `hello-http`: it runs until it is deleted.
 #[must_use]
 pub fn server(name: &str) -> String {
@@ -83,4 +106,10 @@ spec:
     - {{name: http, port: 80, targetPort: http}}
 "#
     )
+}
+
+/// The same, of which each node sends to Pods of its own only.
+#[must_use]
+pub fn local_node_port(name: &str) -> String {
+    format!("{}  externalTrafficPolicy: Local\n", node_port(name))
 }

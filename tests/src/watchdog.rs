@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// Waits for the end of its input, which comes with the end of the process that holds the other end.
+/// Ctrl-C reaches it as well, and is the test's to end by.
 const SCRIPT: &str = r#"
+trap '' INT HUP TERM
 if [ "$(cat)" = released ]; then exit; fi
-if tr '\0' ' ' < "/proc/$1/cmdline" 2> /dev/null | grep --quiet --fixed-strings "$2"; then kill -KILL "$1"; fi
+if tr '\0' ' ' 2> /dev/null < "/proc/$1/cmdline" | grep --quiet --fixed-strings "$2"; then kill -KILL "$1"; fi
 rm --recursive --force "$2"
 "#;
 

@@ -2,23 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use carob_tests::{Kubectl, Node, Server, eventually};
+use carob_tests::{Kubectl, Node, Server, eventually, manifests};
 
 /// A node of which nothing is heard for so long is lost.
 const GRACE: &[&str] = &["--node-monitor-grace-period", "10s", "--node-cidr-mask-size", "24"];
 
-/// A Pod that runs until it is deleted, on this node, or, without one, on any; it does not stay for long on a lost one.
-fn pod_template(node: &str) -> String {
-    let selector = if node.is_empty() { "{}".to_owned() } else { format!("{{kubernetes.io/hostname: {node}}}") };
-    format!(
-        "nodeSelector: {selector}, tolerations: [{{operator: Exists, effect: NoExecute, tolerationSeconds: 1}}], \
-         containers: [{{name: hello, image: 'samples/hello-http:1', ports: [{{containerPort: 8080}}]}}]"
-    )
-}
-
 fn run_pod(kubectl: &Kubectl, name: &str, node: &str) {
-    kubectl
-        .apply(&format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{{}}}}}", pod_template(node)));
+    kubectl.apply(&manifests::on_node(name, node));
     kubectl.run(&["wait", "--for=condition=Ready", "--timeout=90s", &format!("pod/{name}")]);
 }
 
@@ -99,11 +89,7 @@ fn pods_of_a_killed_node_come_back_elsewhere_and_a_server_may_be_away() {
     let mut server = Server::start(GRACE);
     let kubectl = server.kubectl();
     let (_one, mut two) = two_nodes(&server);
-    let template = pod_template("");
-    kubectl.apply(&format!(
-        "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: web}}, spec: {{replicas: 4, selector: {{matchLabels: \
-         {{app: web}}}}, template: {{metadata: {{labels: {{app: web}}}}, spec: {{{template}}}}}}}}}"
-    ));
+    kubectl.apply(&manifests::evictable("web", 4));
     kubectl.run(&["rollout", "status", "deployment/web", "--timeout=90s"]);
 
     server.kill();
