@@ -4,9 +4,8 @@ use std::time::Duration;
 use carob_reconcile::{Change, Informer, Next, ObjectKey, Queue, Reconcile};
 use k8s_openapi::api::core::v1::{Endpoints, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt};
-use serde_json::json;
 
 use crate::context::Context;
 use crate::endpoints::backends::{Backend, backends, selector, selects};
@@ -190,12 +189,9 @@ impl Legacy {
     ) -> kube::Result<()> {
         let result = match present {
             Some(present) if legacy::is_same(&present, &wanted) => return Ok(()),
-            Some(_) => {
-                let patch = json!({
-                    "metadata": { "labels": wanted.labels(), "annotations": wanted.annotations() },
-                    "subsets": wanted.subsets,
-                });
-                api.patch(&wanted.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await
+            Some(present) => {
+                let updated = legacy::updated(&present, wanted);
+                api.replace(&updated.name_any(), &PostParams::default(), &updated).await
             }
             None => api.create(&PostParams::default(), &wanted).await,
         };

@@ -46,6 +46,19 @@ pub(crate) fn is_same(present: &Endpoints, wanted: &Endpoints) -> bool {
         && present.annotations().get(OVER_CAPACITY) == wanted.annotations().get(OVER_CAPACITY)
 }
 
+/// `present`, made to say the same as `wanted`. What others annotated stays.
+pub(crate) fn updated(present: &Endpoints, wanted: Endpoints) -> Endpoints {
+    let mut updated = present.clone();
+    let over_capacity = wanted.annotations().get(OVER_CAPACITY).cloned();
+    match over_capacity {
+        Some(said) => updated.annotations_mut().insert(OVER_CAPACITY.into(), said),
+        None => updated.annotations_mut().remove(OVER_CAPACITY),
+    };
+    updated.metadata.labels = wanted.metadata.labels;
+    updated.subsets = wanted.subsets;
+    updated
+}
+
 /// Whether these were written here, and not by a user for a Service without a selector.
 pub(crate) fn is_ours(endpoints: &Endpoints) -> bool {
     endpoints.labels().get(MANAGED_BY).is_some_and(|manager| manager == MANAGER)
@@ -75,5 +88,34 @@ fn port(port: &Port) -> EndpointPort {
         port: port.number,
         protocol: Some(port.protocol.clone()),
         app_protocol: port.application.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn endpoints(value: Value) -> Endpoints {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn an_update_takes_away_what_is_not_wanted_and_leaves_what_others_annotated() {
+        let present = endpoints(json!({
+            "metadata": {
+                "name": "web", "resourceVersion": "7",
+                "labels": { "old": "label" },
+                "annotations": { OVER_CAPACITY: "truncated", "team": "blue" },
+            },
+            "subsets": [{ "addresses": [{ "ip": "10.0.0.1" }] }],
+        }));
+        let wanted = endpoints(json!({ "metadata": { "name": "web", "labels": { "new": "label" } }, "subsets": [] }));
+        assert!(!is_same(&present, &wanted));
+        let updated = updated(&present, wanted.clone());
+        assert!(is_same(&updated, &wanted));
+        assert_eq!(updated.annotations(), &BTreeMap::from([("team".to_owned(), "blue".to_owned())]));
+        assert_eq!(updated.resource_version().as_deref(), Some("7"));
     }
 }
