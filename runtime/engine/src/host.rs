@@ -59,9 +59,13 @@ pub(crate) fn store(
     store.limiter(|host| &mut host.memory);
     store.set_hostcall_fuel(bounds::CALL_BYTES);
     store.set_epoch_deadline(1);
+    let ticker = container.engine.ticker.clone();
     store.epoch_deadline_callback(move |mut store| {
-        on_tick();
         store.data_mut().count_resources()?;
+        if !ticker.ticked() {
+            return Ok(UpdateDeadline::Continue(1));
+        }
+        on_tick();
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(cpu::give_way())))
     });
     store

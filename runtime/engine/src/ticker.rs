@@ -1,6 +1,7 @@
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ pub(crate) struct Ticker {
     running: AtomicUsize,
     /// Set by each poll, cleared by each tick: tells short polls between two ticks from quiet.
     active: AtomicBool,
+    /// Ticks so far.
+    ticks: AtomicU64,
     /// The thread sleeps until it is unparked.
     stopped: AtomicBool,
     thread: thread::Thread,
@@ -41,6 +44,7 @@ impl Ticker {
         let ticker = Arc::new(Ticker {
             running: AtomicUsize::new(0),
             active: AtomicBool::new(false),
+            ticks: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             thread: thread.thread().clone(),
         });
@@ -52,7 +56,14 @@ impl Ticker {
     /// Runs one poll of a guest with the clock ticking.
     pub(crate) fn during<T>(&self, poll: impl FnOnce() -> T) -> T {
         let _running = Running::begin(self);
+        BEGAN_AT.set(self.ticks.load(Ordering::Relaxed));
         poll()
+    }
+
+    /// Whether the clock has ticked during the poll that goes on on this thread. The epoch deadline of a store that was
+    /// idle for a while has passed long before.
+    pub(crate) fn ticked(&self) -> bool {
+        self.ticks.load(Ordering::Relaxed) != BEGAN_AT.get()
     }
 
     /// Has the clock look anew when it is needed next, if it stands still.
@@ -67,6 +78,11 @@ impl Drop for Ticker {
     fn drop(&mut self) {
         self.thread.unpark();
     }
+}
+
+thread_local! {
+    /// The tick in which the poll that goes on on this thread began.
+    static BEGAN_AT: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Counts one poll, also when it panics.
@@ -102,6 +118,9 @@ fn tick(engine: &EngineWeak, ticker: &std::sync::Weak<Ticker>, turns: &Turns) {
             sleep_until(turns.call());
             quiet = 0;
         } else {
+            if let Some(ticker) = ticker.upgrade() {
+                ticker.ticks.fetch_add(1, Ordering::Relaxed);
+            }
             engine.increment_epoch();
             drop(engine);
             thread::sleep(TICK);
@@ -123,5 +142,23 @@ impl Ticker {
         self.stopped.store(true, Ordering::SeqCst);
         // A poll that began before the line above did not see it, but is counted.
         self.running.load(Ordering::SeqCst) == 0 || !self.stopped.swap(false, Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poll_has_been_ticked_at_only_by_ticks_since_it_began() {
+        let engine = wasmtime::Engine::default();
+        let ticker = Ticker::start(engine.clone(), Arc::new(Turns::new(1))).unwrap();
+        let wait = || while !ticker.ticked() {};
+        ticker.during(wait);
+        // Ticks go on between two polls, and are nothing to the second.
+        let before = ticker.ticks.load(Ordering::Relaxed);
+        while ticker.ticks.load(Ordering::Relaxed) == before {}
+        let at_once = (0..100).filter(|_| ticker.during(|| ticker.ticked())).count();
+        assert!(at_once < 50, "{at_once} of 100 polls");
     }
 }
