@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Installs what the tests use into a folder: tools.sh FOLDER
 # FOLDER/usr/bin/kubectl is a current kubectl, FOLDER/venv a Python with the Kubernetes client, FOLDER/bin/cargo-deny the
-# checker of licences and doubles. The networks of the tests need iproute2, ethtool and libfaketime of the system.
+# checker of licences and doubles. The networks of the tests need iproute2, ethtool and libfaketime of the system, the
+# questions about names dig.
 set -euo pipefail
 
 tools=$1
 here=$(dirname "$0")
 mkdir -p "$tools"
 
-"$here/packages.sh" python3:python3 :python3-venv ip:iproute2 ethtool:ethtool :libfaketime
+"$here/packages.sh" python3:python3 :python3-venv dig:bind9-dnsutils ip:iproute2 ethtool:ethtool :libfaketime
 "$here/unstable.sh" "$tools" kubectl
 
 if [ ! -x "$tools/bin/cargo-deny" ]; then

@@ -10,6 +10,8 @@ use clap_complete::Shell;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Taint;
 
+use crate::up::dns::{self, StubOption};
+
 /// Kubernetes for WebAssembly, in one binary.
 #[derive(Parser)]
 #[command(version, about, propagate_version = true, arg_required_else_help = true)]
@@ -164,6 +166,16 @@ pub(crate) struct NodeOptions {
     /// The host address on which node ports are served
     #[arg(long, default_value = "127.0.0.1", value_name = "IP")]
     pub(crate) node_port_address: IpAddr,
+    /// Where DNS is answered for the names of the cluster and, by asking others, for all; port 0 takes a free one
+    /// [default: 127.0.0.1:10053; of `carob node` a free port of 127.0.0.1]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) dns_listen: Option<SocketAddr>,
+    /// Whom to ask for names outside of the cluster; may be given several times [default: whom the host asks]
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = dns::server)]
+    pub(crate) dns_upstream: Vec<SocketAddr>,
+    /// Whom to ask for the names of a domain, such as `corp.example=192.0.2.1,192.0.2.2:5353`; may be given several times
+    #[arg(long, value_name = "DOMAIN=ADDR[:PORT],...")]
+    pub(crate) dns_stub: Vec<StubOption>,
     /// How little may be left of the machine before the node evicts Pods, such as
     /// `memory.available<500Mi,nodefs.available<5%` [default: as the kubelet's]
     #[arg(long, value_name = "THRESHOLDS")]

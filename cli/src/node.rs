@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use carob_node::{Credentials, Invitation};
+use carob_reconcile::Informers;
 use tokio::net::{TcpListener, lookup_host};
 
 use crate::args::JoinOptions;
@@ -14,7 +15,7 @@ use crate::data_dir::DataDir;
 use crate::process;
 use crate::up::node::{Place, start};
 use crate::up::parts::Parts;
-use crate::up::{address, ready};
+use crate::up::{address, dns, ready};
 
 /// Runs the node until SIGTERM or Ctrl-C, or until a part of it fails.
 pub(crate) fn run(options: JoinOptions) -> anyhow::Result<()> {
@@ -36,7 +37,15 @@ async fn join(options: &JoinOptions, data: &DataDir, parts: &mut Parts) -> anyho
     let own = options.node_ip.unwrap_or_else(|| address::towards(api));
     println!("node            {name} at {own}, kubelet API on port {kubelet_port}");
 
-    let place = Place { name: name.clone(), address: own, api, kubelet_port, options: &options.node };
+    let place = Place {
+        name: name.clone(),
+        address: own,
+        api,
+        kubelet_port,
+        informers: Arc::new(Informers::new(client.clone())),
+        dns_listen: dns::LISTEN_ANY_PORT,
+        options: &options.node,
+    };
     let started = start(data, parts, client.clone(), place).await?;
     let tls = credentials.serving()?;
     parts.start("kubelet API", |stop| async move {

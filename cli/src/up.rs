@@ -3,6 +3,7 @@
 pub(crate) mod address;
 mod classes;
 mod dialer;
+pub(crate) mod dns;
 pub(crate) mod node;
 pub(crate) mod parts;
 pub(crate) mod ready;
@@ -81,6 +82,7 @@ async fn start(options: &Cluster, data: &DataDir, parts: &mut Parts) -> anyhow::
     println!("API server      {server}");
 
     let informers = Arc::new(Informers::new(client(Identity::user("system:kube-controller-manager"))));
+    let shared_informers = informers.clone();
     let (scheduler, shared) = (client(Identity::user("system:kube-scheduler")), informers.clone());
     parts.start("scheduler", |stop| async move { carob_scheduler::run(scheduler, &shared, stop).await });
     let mut config = carob_controllers::Config::new(pki.authority.clone());
@@ -96,6 +98,7 @@ async fn start(options: &Cluster, data: &DataDir, parts: &mut Parts) -> anyhow::
 
     let admin = client(Identity::user("kubernetes-admin").group("system:masters"));
     classes::create_default(&admin).await?;
+    dns::create_service(&admin).await?;
     let Some(node_options) = &options.node else { return Ok(ready::line(&server, &kubeconfig, None)) };
     let name = data.node_name()?;
     let identity = Identity::user(carob_pki::node_user(&name)).group(carob_pki::NODES_GROUP);
@@ -105,6 +108,8 @@ async fn start(options: &Cluster, data: &DataDir, parts: &mut Parts) -> anyhow::
         address: advertised.ip(),
         api: api_address,
         kubelet_port: 0,
+        informers: shared_informers,
+        dns_listen: dns::LISTEN,
         options: node_options,
     };
     let node = node::start(data, parts, client(identity), place).await?;

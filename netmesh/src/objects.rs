@@ -11,7 +11,7 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kube::core::ObjectMeta;
 
 use crate::backends::{Scope, Stage};
-use crate::table::{Door, Frontend, Host, Listed, ObjectName, Service, ServicePort, Slice};
+use crate::table::{Door, Frontend, Listed, ObjectName, Service, ServicePort, Slice};
 
 /// On every EndpointSlice: the Service it belongs to.
 const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
@@ -31,7 +31,7 @@ pub(crate) fn name(metadata: &ObjectMeta) -> ObjectName {
 pub(crate) fn service(object: &ServiceObject) -> Service {
     let name = name(&object.metadata);
     let Some(spec) = &object.spec else {
-        return Service { name, frontends: Vec::new(), cluster_ips: Vec::new(), external_name: None };
+        return Service { name, frontends: Vec::new() };
     };
     let uid: Arc<str> = Arc::from(object.metadata.uid.as_deref().unwrap_or_default());
     let cluster_ips = cluster_ips(spec);
@@ -52,8 +52,7 @@ pub(crate) fn service(object: &ServiceObject) -> Service {
         let frontend = |(door, scope)| Frontend { door, target: target.clone(), uid: uid.clone(), affinity, scope };
         frontends.extend(inside.chain(outside).map(frontend));
     }
-    let external_name = spec.external_name.clone().filter(|_| spec.type_.as_deref() == Some("ExternalName"));
-    Service { name, frontends, cluster_ips, external_name }
+    Service { name, frontends }
 }
 
 fn scope(policy: &Option<String>) -> Scope {
@@ -80,8 +79,8 @@ pub(crate) fn slice(object: &EndpointSlice) -> Slice {
     let name = name(&object.metadata);
     let owner = object.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME_LABEL));
     let owner = owner.map(|owner| ObjectName { namespace: name.namespace.clone(), name: owner.as_str().into() });
-    let listed = owner.as_ref().map(|service| listed(service, object)).unwrap_or_default();
-    Slice { listed, hosts: hosts(object), owner, name }
+    let listed = owner.map(|service| listed(&service, object)).unwrap_or_default();
+    Slice { name, listed }
 }
 
 fn listed(service: &ObjectName, object: &EndpointSlice) -> HashSet<Listed> {
@@ -100,19 +99,6 @@ fn listed(service: &ObjectName, object: &EndpointSlice) -> HashSet<Listed> {
         })
     };
     ports.flat_map(on).collect()
-}
-
-/// The ready endpoints as names have them: a headless Service needs no port.
-fn hosts(object: &EndpointSlice) -> Vec<Host> {
-    let host = |endpoint: &Endpoint| {
-        let hostname: Option<Arc<str>> = endpoint.hostname.as_deref().map(Arc::from);
-        addresses(endpoint).into_iter().map(move |ip| Host { ip, hostname: hostname.clone() })
-    };
-    ready(object).flat_map(host).collect()
-}
-
-fn ready(object: &EndpointSlice) -> impl Iterator<Item = &Endpoint> {
-    object.endpoints.iter().flatten().filter(|endpoint| is_ready(endpoint))
 }
 
 fn service_port(service: &ObjectName, name: &Option<String>) -> ServicePort {
@@ -230,7 +216,6 @@ mod tests {
         let object = json!({"metadata": {"namespace": "default", "name": "db"}, "spec": external});
         let service = service(&from_value(object).unwrap());
         assert!(service.frontends.is_empty());
-        assert_eq!(service.external_name.as_deref(), Some("db.example"));
     }
 
     #[test]
@@ -272,23 +257,6 @@ mod tests {
         };
         assert_eq!(on(true, true), ["=10.0.0.1:1 Terminating a"]);
         assert_eq!([on(false, true), on(true, false), on(false, false)].concat(), [""; 0]);
-    }
-
-    #[test]
-    fn ready_endpoints_have_names_even_without_ports() {
-        let endpoints = json!([
-            {"addresses": ["10.0.0.1"], "hostname": "first"},
-            {"addresses": ["10.0.0.2"], "hostname": "second", "conditions": {"ready": false}},
-            {"addresses": ["10.0.0.3"]},
-        ]);
-        let object = json!({
-            "metadata": {"namespace": "default", "name": "db-x", "labels": {SERVICE_NAME_LABEL: "db"}},
-            "addressType": "IPv4", "endpoints": endpoints,
-        });
-        let slice = slice(&from_value(object).unwrap());
-        let host =
-            |ip: &str, hostname: Option<&str>| Host { ip: ip.parse().unwrap(), hostname: hostname.map(Arc::from) };
-        assert_eq!(slice.hosts, [host("10.0.0.1", Some("first")), host("10.0.0.3", None)]);
     }
 
     #[test]

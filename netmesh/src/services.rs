@@ -1,5 +1,6 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
+use std::sync::Arc;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Service;
@@ -50,7 +51,7 @@ impl Services {
         let mut slices_seen = Follow::default();
         let mut services_seen = Follow::default();
         let mut table = Table::new(&self.node_name);
-        self.take_in(&mut table, self.api().into_iter().collect());
+        self.take_in(&mut table, self.of_this_process());
         loop {
             // A port opens only when its endpoints are known: until then "refused" is truer than "none is ready".
             let changes = tokio::select! {
@@ -66,20 +67,29 @@ impl Services {
         self.host_ports.drain().await;
     }
 
-    /// The API, where it listens on this host: an endpoint that no slice lists if it is an address of the host's loopback.
-    fn api(&self) -> Option<Change> {
-        let service = ObjectName { namespace: "default".into(), name: "kubernetes".into() };
-        let port = ServicePort { service: service.clone(), port: "https".into() };
-        let node = Some(self.node_name.as_str().into());
-        let listed = [Listed { port, address: self.mesh.api()?, stage: Stage::Ready, node }].into();
-        // No object can have this name.
-        let name = ObjectName { namespace: "default".into(), name: "the API of this process".into() };
-        Some(Change::Slice(Slice { name, owner: Some(service), listed, hosts: Vec::new() }))
+    /// The API and DNS, where they listen on this host: endpoints that no slice lists if they are addresses of its loopback.
+    fn of_this_process(&self) -> Vec<Change> {
+        let config = self.mesh.config();
+        let listed = |at: Option<SocketAddr>, (namespace, name): (&str, &str), ports: &[&str]| {
+            let at = at?;
+            let service = ObjectName { namespace: namespace.into(), name: name.into() };
+            let node: Option<Arc<str>> = Some(self.node_name.as_str().into());
+            let endpoint = |port: &&str| {
+                let port = ServicePort { service: service.clone(), port: Arc::from(*port) };
+                Listed { port, address: at, stage: Stage::Ready, node: node.clone() }
+            };
+            let listed = ports.iter().map(endpoint).collect();
+            // No object can have this name.
+            let slice = ObjectName { namespace: namespace.into(), name: format!("{name} of this process").into() };
+            Some(Change::Slice(Slice { name: slice, listed }))
+        };
+        let api = listed(config.api, ("default", "kubernetes"), &["https"]);
+        let dns = listed(config.dns, ("kube-system", "kube-dns"), &["dns", "dns-tcp"]);
+        api.into_iter().chain(dns).collect()
     }
 
     fn take_in(&mut self, table: &mut Table, changes: Vec<Change>) {
         for change in changes {
-            self.mesh.shared().directory.apply(&change);
             for effect in table.apply(change) {
                 self.execute(effect);
             }

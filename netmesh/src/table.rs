@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,10 +58,6 @@ pub(crate) struct Frontend {
 pub(crate) struct Service {
     pub(crate) name: ObjectName,
     pub(crate) frontends: Vec<Frontend>,
-    /// None of a Service that is headless or external.
-    pub(crate) cluster_ips: Vec<IpAddr>,
-    /// The name it stands for, if it is external.
-    pub(crate) external_name: Option<String>,
 }
 
 /// An endpoint that flows may go to, behind one port of a Service.
@@ -78,18 +74,7 @@ pub(crate) struct Listed {
 #[derive(Debug, Clone)]
 pub(crate) struct Slice {
     pub(crate) name: ObjectName,
-    /// The Service it belongs to.
-    pub(crate) owner: Option<ObjectName>,
     pub(crate) listed: HashSet<Listed>,
-    pub(crate) hosts: Vec<Host>,
-}
-
-/// An endpoint without regard to ports.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Host {
-    pub(crate) ip: IpAddr,
-    /// Its name below that of a headless Service.
-    pub(crate) hostname: Option<Arc<str>>,
 }
 
 /// What has become known.

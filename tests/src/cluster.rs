@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
@@ -26,6 +26,7 @@ const IMAGES: [(&str, &str); 5] = [
 pub struct Cluster {
     folder: PathBuf,
     node_port_address: Ipv4Addr,
+    dns: SocketAddr,
     process: Child,
     watchdog: Option<Watchdog>,
 }
@@ -88,6 +89,12 @@ impl Cluster {
         self.node_port_address
     }
 
+    /// Where DNS is answered.
+    #[must_use]
+    pub fn dns(&self) -> SocketAddr {
+        self.dns
+    }
+
     /// The process of the cluster.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -120,22 +127,33 @@ impl Cluster {
 
     fn up(folder: PathBuf, node_port_address: Ipv4Addr) -> Self {
         let (process, watchdog) = run(&folder, node_port_address);
-        let mut cluster = Self { folder, node_port_address, process, watchdog: Some(watchdog) };
+        let dns = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut cluster = Self { folder, node_port_address, dns, process, watchdog: Some(watchdog) };
         cluster.wait_until_ready();
         cluster
     }
 
     fn wait_until_ready(&mut self) {
         let output = self.process.stdout.take().expect("the output is piped");
-        if let Err(said) = wait_for_ready_line(output) {
-            let log = fs::read_to_string(log(&self.folder)).unwrap_or_default();
-            let end: Vec<&str> = log.lines().rev().take(20).collect();
-            panic!(
-                "carob up ended before it was ready. It said:\n{said}\nThe end of its log, last line first:\n{}",
-                end.join("\n")
-            );
+        match wait_for_ready_line(output) {
+            Ok(said) => self.dns = dns_address(&said).expect("it says where DNS is answered"),
+            Err(said) => self.never_ready(&said),
         }
     }
+
+    fn never_ready(&self, said: &str) -> ! {
+        let log = fs::read_to_string(log(&self.folder)).unwrap_or_default();
+        let end: Vec<&str> = log.lines().rev().take(20).collect();
+        panic!(
+            "carob up ended before it was ready. It said:\n{said}\nThe end of its log, last line first:\n{}",
+            end.join("\n")
+        );
+    }
+}
+
+/// The line `DNS ADDR:PORT`.
+fn dns_address(said: &str) -> Option<SocketAddr> {
+    said.lines().find_map(|line| line.strip_prefix("DNS")?.trim().parse().ok())
 }
 
 impl Drop for Cluster {
@@ -152,7 +170,7 @@ impl Drop for Cluster {
 fn run(folder: &Path, node_port_address: Ipv4Addr) -> (Child, Watchdog) {
     let log = File::options().create(true).append(true).open(log(folder)).expect("the log can be written");
     let mut command = Command::new(tools::carob());
-    command.args(["up", "--listen", "127.0.0.1:0", "--log-format", "text"]);
+    command.args(["up", "--listen", "127.0.0.1:0", "--dns-listen", "127.0.0.1:0", "--log-format", "text"]);
     // Tests are not about the disk that happens to be left.
     command.args(["--eviction-hard", "memory.available<50Mi,nodefs.available<1%"]);
     command.args(["--node-port-address", &node_port_address.to_string(), "--data-dir"]).arg(data_dir(folder));
@@ -170,14 +188,15 @@ fn log(folder: &Path) -> PathBuf {
     folder.join("carob.log")
 }
 
-/// Reads until the line that begins with `ready`, and goes on reading after it, so that nobody waits for a full pipe.
-fn wait_for_ready_line(output: ChildStdout) -> Result<(), String> {
+/// Reads until the line that begins with `ready`, and goes on reading after it, so that nobody waits for a full pipe. Answers
+/// what came before it.
+fn wait_for_ready_line(output: ChildStdout) -> Result<String, String> {
     let mut said = String::new();
     let mut lines = BufReader::new(output).lines();
     for line in lines.by_ref().map_while(Result::ok) {
         if line.starts_with("ready") {
             thread::spawn(move || lines.for_each(drop));
-            return Ok(());
+            return Ok(said);
         }
         said.push_str(&line);
         said.push('\n');

@@ -26,5 +26,5 @@ pub use joined::{Node, Server};
 pub use kubectl::{Kubectl, Lines, Outcome};
 pub use load::{Load, Report};
 pub use network::{Line, Machine, Network};
-pub use tools::{carob, python, samples};
+pub use tools::{carob, dig, python, samples};
 pub use wait::{eventually, eventually_some};

@@ -52,6 +52,17 @@ pub fn python() -> PathBuf {
     python
 }
 
+/// What asks DNS servers.
+///
+/// # Panics
+/// If there is none, saying how to install it.
+#[must_use]
+pub fn dig() -> &'static Path {
+    let found = Command::new("dig").arg("-v").output();
+    assert!(found.is_ok(), "there is no dig: run `make tools`");
+    Path::new("dig")
+}
+
 /// The folder of the sample components: `CAROB_SAMPLES_DIR`, or what is checked in.
 #[must_use]
 pub fn samples() -> PathBuf {

@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
+use carob_dns::{Dns, ResolvConf};
 use carob_engine::{Engine, EngineConfig};
 use carob_netmesh::{Mesh, MeshConfig, NetmeshConfig, Policies, Services};
 use carob_node::images::ImageStore;
 use carob_node::{Node, NodeConfig};
+use carob_reconcile::Informers;
 use kube::Client;
 use rustix::process::{Resource, getrlimit};
 
 use super::parts::Parts;
+use super::{address, dns};
 use crate::args::NodeOptions;
 use crate::data_dir::DataDir;
 use crate::image;
@@ -26,6 +29,10 @@ pub(crate) struct Place<'a> {
     pub(crate) api: SocketAddr,
     /// The port of its kubelet's API; 0 where it is not listened to.
     pub(crate) kubelet_port: u16,
+    /// Tell it what the cluster's names mean.
+    pub(crate) informers: Arc<Informers>,
+    /// Where it answers DNS, unless its options say otherwise.
+    pub(crate) dns_listen: SocketAddr,
     pub(crate) options: &'a NodeOptions,
 }
 
@@ -42,17 +49,25 @@ pub(crate) async fn start(
     client: Client,
     place: Place<'_>,
 ) -> anyhow::Result<Started> {
+    let host = dns::host();
+    let (names, dns_listen) = start_dns(parts, &place, &host).await?;
     let policies = Policies::default();
     // Guests' files take half of what this process may open.
     let host_sockets = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |files| files as usize / 4);
-    let config = MeshConfig { api: Some(place.api), host_sockets, ..MeshConfig::default() };
+    let config = MeshConfig {
+        api: Some(place.api),
+        dns: Some(address::reachable(dns_listen)),
+        resolver: Arc::new(names),
+        host_sockets,
+        ..MeshConfig::default()
+    };
     let mesh = Mesh::with_rules(config, vec![policies.rule()]);
     let mut config = EngineConfig::new(data.node().join("compiled"));
     // The rest is for everything else in this process.
     config.memory = Some(carob_node::machine_memory() / 5 * 4);
     let engine = Engine::new(config).context("cannot start wasmtime")?;
     let images = image::open(data)?;
-    let config = config_of(data, &images, &place);
+    let config = config_of(data, &images, &place, &host);
     let (followed, api) = (policies.clone(), client.clone());
     parts.start("NetworkPolicies", |stop| async move { followed.run(api, stop).await });
     // No Pod of this node starts before.
@@ -67,7 +82,19 @@ pub(crate) async fn start(
     Ok(Started { kubelet, images })
 }
 
-fn config_of(data: &DataDir, images: &ImageStore, place: &Place<'_>) -> NodeConfig {
+/// Starts to answer DNS; gives what knows the names, and where it listens.
+async fn start_dns(parts: &mut Parts, place: &Place<'_>, host: &ResolvConf) -> anyhow::Result<(Dns, SocketAddr)> {
+    let options = place.options;
+    let listener = dns::bind(options.dns_listen.unwrap_or(place.dns_listen)).await?;
+    let listen = listener.local_address()?;
+    let names = dns::new(&MeshConfig::default(), host, &options.dns_upstream, &options.dns_stub, listen);
+    let (followed, informers) = (names.clone(), place.informers.clone());
+    parts.start("DNS", |stop| async move { followed.run(&informers, listener, stop).await });
+    println!("DNS             {listen}");
+    Ok((names, listen))
+}
+
+fn config_of(data: &DataDir, images: &ImageStore, place: &Place<'_>, host: &ResolvConf) -> NodeConfig {
     let options = place.options;
     let mut config = NodeConfig::new(&place.name, data.node(), images.clone(), place.address);
     config.eviction_hard = options.eviction_hard.clone().unwrap_or(config.eviction_hard);
@@ -75,5 +102,6 @@ fn config_of(data: &DataDir, images: &ImageStore, place: &Place<'_>) -> NodeConf
     config.labels = options.labels.iter().cloned().collect();
     config.taints = options.taints.clone();
     config.lease_duration = options.node_lease_duration;
+    config.names = dns::names(host);
     config
 }

@@ -4,7 +4,7 @@
 //! - [`route`] says where a flow goes, and is the one place that asks the decision point;
 //! - [`connect`] and [`udp`] go there: to a Pod by a pipe of `carob-net`, to the outside ([`outside`]) by a host socket;
 //! - [`standings`] are how endpoints have done lately, by which they are chosen;
-//! - [`frontends`] are the Services' addresses, [`names`] the names that Pods may use.
+//! - [`frontends`] are the Services' addresses, [`names`] how Pods find names.
 
 mod affinity;
 mod backlog;
@@ -28,7 +28,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use carob_net::{
-    Account, DecisionPoint, Denied, HostShield, HttpEndpoints, Network, NetworkError, Networks, Rule, Workload,
+    Account, DecisionPoint, Denied, HostShield, HttpEndpoints, Nameless, Network, NetworkError, Networks, Protocol,
+    Resolver, Rule, Workload,
 };
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
@@ -36,12 +37,10 @@ use tokio::runtime::Handle;
 pub(crate) use self::http::Asking;
 pub use carob_net::Range;
 pub(crate) use frontends::{Frontend, Frontends};
-pub(crate) use names::Directory;
 pub(crate) use route::Source;
 pub(crate) use standings::Cost;
 
 use listed::Listed;
-use names::Upstream;
 use pod::{Pod, PodNetwork};
 use sockets::Sockets;
 use standings::Standings;
@@ -53,10 +52,15 @@ pub struct MeshConfig {
     pub pods: Range,
     /// Addresses of Services, of which the same is true.
     pub services: Range,
-    /// Where the cluster's API listens on the host: the one place there that Pods may reach, through its Service.
+    /// Where the cluster's API listens on the host. It and DNS are the only places there that Pods may reach, through their
+    /// Services.
     pub api: Option<SocketAddr>,
+    /// Where the cluster's DNS listens on the host.
+    pub dns: Option<SocketAddr>,
     /// What one Pod may have.
     pub caps: Caps,
+    /// Who knows the names that Pods ask for.
+    pub resolver: Arc<dyn Resolver>,
     /// Sockets of the host that all Pods together may have to the outside: each is an open file of this process.
     pub host_sockets: usize,
 }
@@ -86,9 +90,20 @@ impl Default for MeshConfig {
             pods: Range::new(IpAddr::V4(Ipv4Addr::new(10, 244, 0, 0)), 16),
             services: Range::new(IpAddr::V4(Ipv4Addr::new(10, 96, 0, 0)), 16),
             api: None,
+            dns: None,
             caps: Caps::default(),
+            resolver: Arc::new(Nameless),
             host_sockets: 16 * 1024,
         }
+    }
+}
+
+impl MeshConfig {
+    /// Places of the host that Pods may reach.
+    fn doors(&self) -> Vec<(Protocol, SocketAddr)> {
+        let by = |protocol, at: Option<SocketAddr>| at.map(|at| (protocol, at));
+        let doors = [by(Protocol::Tcp, self.api), by(Protocol::Tcp, self.dns), by(Protocol::Udp, self.dns)];
+        doors.into_iter().flatten().collect()
     }
 }
 
@@ -106,10 +121,8 @@ pub(crate) struct Shared {
     pods: RwLock<HashMap<IpAddr, Arc<Pod>>>,
     pub(crate) endpoints: HttpEndpoints,
     pub(crate) frontends: Frontends,
-    pub(crate) directory: Directory,
-    /// Whether the frontends and the directory have been filled once.
+    /// Whether the frontends have been filled once.
     pub(crate) listed: Listed,
-    upstream: Upstream,
     decision: DecisionPoint,
     host_sockets: Arc<Sockets>,
     pub(crate) standings: Standings,
@@ -131,7 +144,7 @@ impl Mesh {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn with_rules(config: MeshConfig, rules: Vec<Box<dyn Rule>>) -> Mesh {
-        let shield: Box<dyn Rule> = Box::new(HostShield::except(config.api.into_iter().collect()));
+        let shield: Box<dyn Rule> = Box::new(HostShield::except(config.doors()));
         let shared = Shared {
             runtime: Handle::current(),
             outside: Arc::new(Account::new(usize::MAX)),
@@ -140,9 +153,7 @@ impl Mesh {
             pods: RwLock::default(),
             endpoints: HttpEndpoints::default(),
             frontends: Frontends::default(),
-            directory: Directory::default(),
             listed: Listed::default(),
-            upstream: Upstream::default(),
             standings: Standings::default(),
             decision: DecisionPoint::new(std::iter::once(shield).chain(rules).collect()),
         };
@@ -154,9 +165,8 @@ impl Mesh {
         &self.shared.endpoints
     }
 
-    /// Where the cluster's API listens on the host.
-    pub(crate) fn api(&self) -> Option<SocketAddr> {
-        self.shared.config.api
+    pub(crate) fn config(&self) -> &MeshConfig {
+        &self.shared.config
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -179,6 +189,10 @@ impl Networks for Mesh {
 
     fn denied(&self) -> Vec<Denied> {
         self.shared.decision.denied()
+    }
+
+    fn metrics(&self) -> String {
+        self.shared.config.resolver.metrics()
     }
 }
 

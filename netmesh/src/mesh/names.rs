@@ -1,61 +1,69 @@
-//! Names, resolved in this process: the Pod's own, the cluster's, then whatever the host's resolver knows.
+//! Names: the Pod's own, then what the resolver knows.
 
-mod directory;
-mod search;
-mod upstream;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use carob_net::{NetworkError, TcpPort, UdpSocket, Workload, WorkloadSockets};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 
-use carob_net::{NetworkError, Workload};
+use super::pod::Pod;
+use super::udp::Udp;
 
-use super::Shared;
-pub(crate) use directory::Directory;
-use directory::Known;
-pub(crate) use upstream::Upstream;
+type Found = Result<Vec<IpAddr>, NetworkError>;
 
-/// The cluster's domain.
-pub(crate) const DOMAIN: &str = "cluster.local";
-
-/// ExternalName Services that lead to one another.
-const MOST_ALIASES: usize = 8;
-
-impl Shared {
-    /// The addresses of `name` as `workload` means it.
+impl Pod {
+    /// The addresses of `name` as the Pod means it.
     ///
     /// # Errors
     /// [`NetworkError::NameUnresolvable`] if there is no such name; [`NetworkError::ResolverFailure`] if nobody could say.
-    pub(crate) async fn resolve(&self, workload: &Workload, name: &str) -> Result<Vec<IpAddr>, NetworkError> {
-        if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse() {
-            return Ok(vec![address]);
+    pub(crate) fn find(self: &Arc<Self>, name: &str) -> BoxFuture<'static, Found> {
+        if let Some(known) = known(&self.workload, name) {
+            return async { known }.boxed();
         }
-        let name = name.to_ascii_lowercase();
-        if !search::is_name(&name) {
-            return Err(NetworkError::NameUnresolvable);
+        let (pod, name) = (self.clone(), name.to_ascii_lowercase());
+        async move {
+            // What the name leads to has to be known, too.
+            pod.shared.listed.wait().await?;
+            let resolver = &pod.shared.config.resolver;
+            resolver.resolve(&name, &pod.workload.names, Arc::new(PodSockets(pod.clone()))).await
         }
-        if let Some(own) = own(workload, &name) {
-            return Ok(own);
-        }
-        for candidate in search::candidates(&name, &workload.namespace) {
-            match self.look_up(candidate).await {
-                Err(NetworkError::NameUnresolvable) => {}
-                decided => return decided,
-            }
-        }
-        Err(NetworkError::NameUnresolvable)
+        .boxed()
+    }
+}
+
+/// How servers that the Pod names itself are asked: by its own sockets, under the rules for them.
+struct PodSockets(Arc<Pod>);
+
+impl WorkloadSockets for PodSockets {
+    fn bind_tcp(&self, local: SocketAddr) -> Result<Box<dyn TcpPort>, NetworkError> {
+        Ok(Box::new(self.0.port(local)?))
     }
 
-    /// A full name. The cluster's domain is known here and nowhere else.
-    async fn look_up(&self, mut name: String) -> Result<Vec<IpAddr>, NetworkError> {
-        for _ in 0..MOST_ALIASES {
-            let Some(inside) = search::inside_cluster(&name) else { return self.upstream.look_up(&name).await };
-            match self.directory.look_up(inside) {
-                Some(Known::Addresses(addresses)) => return Ok(addresses),
-                Some(Known::Alias(other)) => name = other,
-                None => return Err(NetworkError::NameUnresolvable),
-            }
-        }
-        Err(NetworkError::NameUnresolvable)
+    fn bind_udp(&self, local: SocketAddr) -> Result<Box<dyn UdpSocket>, NetworkError> {
+        Ok(Box::new(Udp::bind(&self.0, local)?))
     }
+}
+
+/// What needs nobody to be asked.
+fn known(workload: &Workload, name: &str) -> Option<Found> {
+    if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse() {
+        return Some(Ok(vec![address]));
+    }
+    if !is_name(name) {
+        return Some(Err(NetworkError::NameUnresolvable));
+    }
+    own(workload, &name.to_ascii_lowercase()).map(Ok)
+}
+
+/// Whether it can be a host name at all (RFC 1035 and 2181, with the underscore that Services of others have).
+fn is_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
 }
 
 /// What a hosts file of the workload would say. `localhost` is its own loopback, whatever the file says.

@@ -89,6 +89,12 @@ impl Pod {
         Some(SocketAddr::new(ip, local.port()))
     }
 
+    /// Takes a TCP address, and a place among the sockets.
+    pub(crate) fn port(self: &Arc<Self>, local: SocketAddr) -> Result<Port, NetworkError> {
+        let socket = self.sockets.take()?;
+        Ok(Port { lease: self.bind(local)?, socket })
+    }
+
     fn bind(self: &Arc<Self>, local: SocketAddr) -> Result<Arc<Lease>, NetworkError> {
         let key = self.tcp.lock().bind(local, Sharing::Unopened)?;
         Ok(Arc::new(Lease { pod: self.clone(), key }))
@@ -127,8 +133,7 @@ impl Drop for PodNetwork {
 
 impl Network for PodNetwork {
     fn bind_tcp(&self, local: SocketAddr) -> Result<Box<dyn TcpPort>, NetworkError> {
-        let socket = self.0.sockets.take()?;
-        Ok(Box::new(Port { lease: self.0.bind(local)?, socket }))
+        Ok(Box::new(self.0.port(local)?))
     }
 
     fn bind_udp(&self, local: SocketAddr) -> Result<Box<dyn UdpSocket>, NetworkError> {
@@ -145,15 +150,9 @@ impl Network for PodNetwork {
     }
 
     fn resolve(&self, name: &str) -> BoxFuture<'static, Result<Vec<IpAddr>, NetworkError>> {
-        let (pod, name) = (self.0.clone(), name.to_owned());
-        let runtime = pod.shared.runtime.clone();
-        // On the node's runtime: the system's resolver takes a thread of it, and the guests have none to spare.
-        let resolving = async move {
-            if name.parse::<IpAddr>().is_err() {
-                pod.shared.listed.wait().await?;
-            }
-            pod.shared.resolve(&pod.workload, &name).await
-        };
+        let runtime = &self.0.shared.runtime;
+        // On the node's runtime: sockets of the host live there, and the guests have no threads to spare.
+        let resolving = self.0.find(name);
         let resolving = AbortOnDropHandle::new(runtime.spawn(resolving));
         async move { resolving.await.unwrap_or(Err(NetworkError::ResolverFailure)) }.boxed()
     }

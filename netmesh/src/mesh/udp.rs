@@ -8,7 +8,7 @@ mod outside;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use carob_net::{Datagram, NetworkError, Passed, Protocol, UDP_RECEIVE_BUFFER, UdpOptions, UdpSocket};
@@ -122,11 +122,12 @@ impl UdpSocket for Udp {
     }
 
     fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<Result<Datagram, NetworkError>> {
-        if let Poll::Ready(datagram) = self.inbox.poll_take(cx) {
-            let from = self.flows.lock().seen_as(datagram.from);
-            return Poll::Ready(Ok(Datagram { from, ..datagram }));
-        }
-        self.outside.poll_receive(cx, &self.pod.account).map(Ok)
+        let datagram = match self.inbox.poll_take(cx) {
+            Poll::Ready(datagram) => datagram,
+            Poll::Pending => ready!(self.outside.poll_receive(cx, &self.pod.account)),
+        };
+        let from = self.flows.lock().seen_as(datagram.from);
+        Poll::Ready(Ok(Datagram { from, ..datagram }))
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, bytes: &Bytes, to: SocketAddr) -> Poll<Result<(), NetworkError>> {

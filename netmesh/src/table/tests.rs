@@ -21,7 +21,7 @@ fn service(name: &str, ports: &[(u16, &str)]) -> Change {
         scope: Scope::Cluster,
     };
     let frontends = ports.iter().map(frontend).collect();
-    Change::Service(Service { name: object(name), frontends, cluster_ips: vec![], external_name: None })
+    Change::Service(Service { name: object(name), frontends })
 }
 
 /// Even numbers are node ports, odd ones ports of a ClusterIP: to the table they are the same.
@@ -35,7 +35,7 @@ fn door(number: u16) -> Door {
 
 fn slice(name: &str, owner: &str, ready: &[(&str, u8)]) -> Change {
     let listed = ready.iter().map(|&(port, host)| listed(owner, port, host, Stage::Ready, "here")).collect();
-    Change::Slice(Slice { name: object(name), owner: Some(object(owner)), listed, hosts: vec![] })
+    Change::Slice(Slice { name: object(name), listed })
 }
 
 fn listed(owner: &str, port: &str, host: u8, stage: Stage, node: &str) -> Listed {
@@ -162,12 +162,7 @@ fn any_change() -> impl Strategy<Value = Change> {
         name().prop_map(|name| Change::ServiceGone(object(name))),
         (name(), name(), endpoints).prop_map(|(name, owner, endpoints)| {
             let listed = endpoints.into_iter().map(|(port, host, stage, node)| listed(owner, port, host, stage, node));
-            Change::Slice(Slice {
-                name: object(name),
-                owner: Some(object(owner)),
-                listed: listed.collect(),
-                hosts: vec![],
-            })
+            Change::Slice(Slice { name: object(name), listed: listed.collect() })
         }),
         name().prop_map(|name| Change::SliceGone(object(name))),
     ]

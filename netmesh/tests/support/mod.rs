@@ -68,6 +68,7 @@ impl Cluster {
             name: format!("pod-{host}"),
             addresses: vec![pod_address(host).ip()],
             hosts: vec![],
+            names: Default::default(),
         };
         self.mesh.join(workload).expect("the address is free")
     }

@@ -196,7 +196,8 @@ async fn echo_servers_and_clients_meet_in_their_network() {
 fn pod(mesh: &Mesh, host: u8) -> Arc<dyn Network> {
     let addresses = vec![[10, 244, 0, host].into()];
     let name = format!("pod-{host}");
-    mesh.join(Workload { namespace: "default".into(), name, addresses, hosts: vec![] }).unwrap()
+    mesh.join(Workload { namespace: "default".into(), name, addresses, hosts: vec![], names: Default::default() })
+        .unwrap()
 }
 
 async fn connected(network: &Arc<dyn Network>, to: &str) -> TcpConnection {

@@ -126,13 +126,13 @@ fn name(party: Party<'_>) -> String {
 /// [`DecisionPoint`] has to keep; all other flows it lets pass.
 #[derive(Default)]
 pub struct HostShield {
-    exceptions: Vec<SocketAddr>,
+    exceptions: Vec<(Protocol, SocketAddr)>,
     own: OwnAddresses,
 }
 
 impl HostShield {
-    /// A shield with doors: places of the host that workloads may reach by TCP nevertheless, such as the cluster's API.
-    pub fn except(exceptions: Vec<SocketAddr>) -> HostShield {
+    /// A shield with doors: places of the host that workloads may reach nevertheless, such as the cluster's API.
+    pub fn except(exceptions: Vec<(Protocol, SocketAddr)>) -> HostShield {
         HostShield { exceptions, own: OwnAddresses::default() }
     }
 }
@@ -145,7 +145,7 @@ impl Rule for HostShield {
             return Ok(());
         }
         let ip = ip.to_canonical();
-        if flow.protocol == Protocol::Tcp && self.exceptions.contains(&SocketAddr::new(ip, flow.port)) {
+        if self.exceptions.contains(&(flow.protocol, SocketAddr::new(ip, flow.port))) {
             return Ok(());
         }
         let kind = match forbidden(ip) {

@@ -5,7 +5,8 @@
 //! socket.
 //!
 //! What whoever builds a network needs is here too: the [`pipe()`] that carries a connection within the process, the
-//! [`DecisionPoint`] that every flow passes, and the [`Account`] of what a workload has carried.
+//! [`DecisionPoint`] that every flow passes, and the [`Account`] of what a workload has carried. Whoever knows names is a
+//! [`Resolver`].
 //!
 //! This crate never knows wasmtime or Kubernetes. Start reading at [`Network`].
 
@@ -13,6 +14,7 @@ mod account;
 mod decision;
 mod endpoints;
 mod http_service;
+mod names;
 mod network;
 mod options;
 mod pipe;
@@ -26,6 +28,7 @@ pub use decision::{
 };
 pub use endpoints::{HttpEndpoints, Registration};
 pub use http_service::{Answer, Body, BoxError, HttpService, Refused};
+pub use names::{NameServer, Nameless, Names, Resolver, WorkloadSockets};
 pub use network::{
     Datagram, HttpBound, HttpRoute, Network, NetworkError, Networks, Receive, TcpConnection, TcpListener, TcpPort,
     Traffic, Transmit, UdpSocket, Workload,

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-use crate::{Denied, HttpService, TcpControl, TcpOptions, UdpOptions};
+use crate::{Denied, HttpService, Names, TcpControl, TcpOptions, UdpOptions};
 
 /// Hands out networks to workloads. A node has one, and joins each of its Pods to it.
 pub trait Networks: Send + Sync + 'static {
@@ -19,6 +19,11 @@ pub trait Networks: Send + Sync + 'static {
 
     /// How many flows its decision point has denied so far, of every kind.
     fn denied(&self) -> Vec<Denied>;
+
+    /// What else it has counted, in Prometheus' text format.
+    fn metrics(&self) -> String {
+        String::new()
+    }
 }
 
 /// Who joins a network.
@@ -32,6 +37,8 @@ pub struct Workload {
     pub addresses: Vec<IpAddr>,
     /// Names that it sees before any others, as a hosts file would give them.
     pub hosts: Vec<(IpAddr, Vec<String>)>,
+    /// How it finds all other names.
+    pub names: Names,
 }
 
 /// One workload's network: its own loopback, its own addresses, one port space for all its parts, and a way out that passes

@@ -45,7 +45,7 @@ pub use api::serve_kubelet;
 pub use eviction::{Thresholds, ThresholdsError};
 pub use identity::{Credentials, IdentityError, Invitation};
 pub use machine::machine_memory;
-pub use node::{Node, NodeConfig};
+pub use node::{ClusterNames, Node, NodeConfig};
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,14 @@
 //! The node as a whole.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use carob_engine::Engine;
-use carob_net::Networks;
+use carob_net::{Names, Networks};
 use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::Client;
@@ -55,6 +55,8 @@ pub struct NodeConfig {
     pub kubelet_version: String,
     /// Reported as the port of the kubelet's API; 0 where there is no listener.
     pub kubelet_port: u16,
+    /// How Pods find names.
+    pub names: ClusterNames,
     /// Labels beside those that every node has.
     pub labels: BTreeMap<String, String>,
     /// Taints of the node when it registers for the first time. Later ones are the cluster's.
@@ -81,9 +83,32 @@ impl NodeConfig {
             eviction_pressure_transition: Duration::from_secs(300),
             kubelet_version: concat!("v1.37.0+carob-", env!("CARGO_PKG_VERSION")).to_owned(),
             kubelet_port: 0,
+            names: ClusterNames::default(),
             labels: BTreeMap::new(),
             taints: Vec::new(),
             lease_duration: Duration::from_secs(40),
+        }
+    }
+}
+
+/// How names are found in the cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterNames {
+    /// The cluster's domain.
+    pub domain: String,
+    /// Where its DNS answers.
+    pub server: IpAddr,
+    /// What the host's own `resolv.conf` says.
+    pub host: Names,
+}
+
+impl Default for ClusterNames {
+    /// The domain and the server that a cluster of Carob has by default; nothing of the host.
+    fn default() -> ClusterNames {
+        ClusterNames {
+            domain: "cluster.local".to_owned(),
+            server: Ipv4Addr::new(10, 96, 0, 10).into(),
+            host: Names::default(),
         }
     }
 }
@@ -144,6 +169,7 @@ impl Node {
             table,
             node_name: config.name.clone(),
             host_ip: config.address,
+            names: config.names.clone(),
             pressure: pressed,
             allocatable,
         };

@@ -6,6 +6,7 @@
 mod calls;
 mod cluster;
 mod creates;
+mod dns;
 mod fanout;
 mod floor;
 mod http;
@@ -44,6 +45,7 @@ const BENCHES: &[Bench] = &[
     ("cold", || http::cold().boxed()),
     ("neighbours", || http::neighbours().boxed()),
     ("limits", || limits::run().boxed()),
+    ("dns", || dns::run().boxed()),
     ("keyvalue", || keyvalue::run().boxed()),
     ("calls", || calls::run().boxed()),
 ];

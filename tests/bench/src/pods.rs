@@ -173,7 +173,13 @@ impl Many {
     /// Asks every Pod at its own address, through the node's network. A Pod may be Ready before its guest listens.
     async fn each_answers(&self, guest: Guest, pods: &[Pod]) -> Result<()> {
         let (namespace, name, addresses) = ("default".into(), "asker".into(), vec![ASKER]);
-        let network = self.cluster.mesh.join(Workload { namespace, name, addresses, hosts: vec![] })?;
+        let network = self.cluster.mesh.join(Workload {
+            namespace,
+            name,
+            addresses,
+            hosts: vec![],
+            names: Default::default(),
+        })?;
         for pod in pods {
             let name = pod.metadata.name.as_deref().context("a Pod has a name")?;
             let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()).context("a Pod has an address")?;

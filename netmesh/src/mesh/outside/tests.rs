@@ -13,7 +13,13 @@ const KEEP_ALIVE: KeepAlive = KeepAlive { idle: Duration::from_secs(60), interva
 /// A Pod of a node that may have so many sockets of the host.
 fn pod(host_sockets: usize) -> Pod {
     let mesh = Mesh::new(MeshConfig { host_sockets, ..MeshConfig::default() });
-    let workload = Workload { namespace: "default".into(), name: "pod".into(), addresses: vec![], hosts: vec![] };
+    let workload = Workload {
+        namespace: "default".into(),
+        name: "pod".into(),
+        addresses: vec![],
+        hosts: vec![],
+        names: Default::default(),
+    };
     Pod::new(mesh.shared().clone(), workload)
 }
 

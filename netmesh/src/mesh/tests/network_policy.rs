@@ -58,7 +58,13 @@ impl Cluster {
         let pods = PODS.iter().map(|(namespace, name, ip)| {
             policies.take_in(told::<Pod>(&pod(namespace, name, ip)));
             let (namespace, name) = ((*namespace).into(), (*name).into());
-            let workload = Workload { namespace, name, addresses: vec![ip.parse().unwrap()], hosts: vec![] };
+            let workload = Workload {
+                namespace,
+                name,
+                addresses: vec![ip.parse().unwrap()],
+                hosts: vec![],
+                names: Default::default(),
+            };
             let network = mesh.join(workload).unwrap();
             let at = |port: &u16| address(&format!("0.0.0.0:{port}"));
             let listeners = PORTS.iter().map(|port| network.bind_tcp(at(port)).unwrap().listen(64).unwrap()).collect();

@@ -33,6 +33,7 @@ pub(super) fn join(mesh: &Mesh, host: u8) -> Result<Arc<dyn Network>, NetworkErr
         name: format!("pod-{host}"),
         addresses: vec![[10, 244, 0, host].into(), format!("fd00::{host}").parse().unwrap()],
         hosts: vec![],
+        names: Default::default(),
     })
 }
 

@@ -1,10 +1,14 @@
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carob_net::{Answer, Body, HttpRoute, HttpService, Network, NetworkError, Protocol, TcpStream};
+use carob_net::{
+    Answer, Body, HttpRoute, HttpService, Names, Network, NetworkError, Protocol, Resolver, TcpStream, WorkloadSockets,
+};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::rt::TokioIo;
@@ -12,8 +16,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::scene::{accept_now, address, connect, listen, mesh, pod, receive, send};
 use crate::backends::{Backends, Scope, Stage};
-use crate::mesh::{Frontend, Mesh};
-use crate::table::{Change, ObjectName, Service, ServicePort};
+use crate::mesh::{Frontend, Mesh, MeshConfig};
+use crate::table::{ObjectName, ServicePort};
 
 /// A Service at an address, in front of these endpoints.
 fn service(mesh: &Mesh, protocol: Protocol, at: &str, endpoints: &[&str], affinity: Option<Duration>) -> Arc<Backends> {
@@ -147,6 +151,34 @@ async fn datagrams_to_a_service_stay_with_one_endpoint_and_answers_come_from_the
 }
 
 #[tokio::test]
+async fn an_endpoint_of_the_host_is_seen_as_the_service_by_udp_and_tcp() {
+    let (udp, tcp) = loop {
+        let udp = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(tcp) = tokio::net::TcpListener::bind(udp.local_addr().unwrap()).await {
+            break (udp, tcp);
+        }
+    };
+    let host = udp.local_addr().unwrap();
+    let mesh = Mesh::new(MeshConfig { dns: Some(host), ..MeshConfig::default() });
+    let endpoints = [&*host.to_string()];
+    service(&mesh, Protocol::Udp, "10.96.0.10:53", &endpoints, None);
+    service(&mesh, Protocol::Tcp, "10.96.0.10:53", &endpoints, None);
+    service(&mesh, Protocol::Udp, "10.96.0.11:53", &["127.0.0.1:9"], None);
+    let client = pod(&mesh, 4);
+    let socket = client.bind_udp(address("0.0.0.0:0")).unwrap();
+    send(&*socket, "question", "10.96.0.10:53").await.unwrap();
+    let mut asked = [0; 16];
+    let (length, from) = udp.recv_from(&mut asked).await.unwrap();
+    udp.send_to(&asked[..length], from).await.unwrap();
+    assert_eq!(receive(&*socket).await, ("question".into(), address("10.96.0.10:53")));
+    let denied = send(&*socket, "question", "10.96.0.11:53").await;
+    assert!(matches!(denied, Err(NetworkError::AccessDenied(_))), "{denied:?}");
+    let connection = connect(&client, "10.96.0.10:53").await.unwrap();
+    assert_eq!(connection.remote, address("10.96.0.10:53"));
+    tcp.accept().await.unwrap();
+}
+
+#[tokio::test]
 async fn an_http_service_is_reached_in_process_by_every_address_it_has() {
     let mesh = mesh();
     let (server, client) = (pod(&mesh, 2), pod(&mesh, 3));
@@ -257,20 +289,29 @@ async fn a_client_of_the_host_reaches_a_socket_but_not_a_loopback() {
     }
 }
 
+/// Knows one name.
+#[derive(Debug)]
+struct Web;
+
+impl Resolver for Web {
+    fn resolve(
+        &self,
+        _: &str,
+        _: &Names,
+        _: Arc<dyn WorkloadSockets>,
+    ) -> BoxFuture<'static, Result<Vec<IpAddr>, NetworkError>> {
+        async { Ok(vec![address("10.96.0.9:0").ip()]) }.boxed()
+    }
+}
+
 #[tokio::test]
 async fn a_name_that_is_asked_for_before_services_are_known_waits_for_them() {
-    let mesh = mesh();
+    let mesh = Mesh::new(MeshConfig { resolver: Arc::new(Web), ..MeshConfig::default() });
     let network = pod(&mesh, 2);
     mesh.shared().listed.expect();
     assert_eq!(network.resolve("10.96.0.9").await, Ok(vec![address("10.96.0.9:0").ip()]), "an address needs nobody");
     let mut early = network.resolve("web");
     assert!(futures::poll!(early.as_mut()).is_pending());
-    mesh.shared().directory.apply(&Change::Service(Service {
-        name: ObjectName { namespace: "default".into(), name: "web".into() },
-        frontends: Vec::new(),
-        cluster_ips: vec![address("10.96.0.9:0").ip()],
-        external_name: None,
-    }));
     mesh.shared().listed.complete();
     assert_eq!(early.await, Ok(vec![address("10.96.0.9:0").ip()]));
 }

@@ -157,7 +157,13 @@ mod tests {
     use crate::mesh::{Mesh, MeshConfig};
 
     fn send(outside: &Outside, to: SocketAddr) -> Poll<Result<(), NetworkError>> {
-        let workload = Workload { namespace: "default".into(), name: "pod".into(), addresses: vec![], hosts: vec![] };
+        let workload = Workload {
+            namespace: "default".into(),
+            name: "pod".into(),
+            addresses: vec![],
+            hosts: vec![],
+            names: Default::default(),
+        };
         let (from, port) = (Party::Workload(&workload), to.port());
         let flow = Flow { protocol: Protocol::Udp, from, to: Party::Outside(to.ip()), port, is_answer: false };
         let passed = DecisionPoint::new(vec![]).decide(&flow).unwrap();

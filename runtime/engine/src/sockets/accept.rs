@@ -62,7 +62,13 @@ mod tests {
     const AT: &str = "127.0.0.1:80";
 
     fn sockets() -> Sockets {
-        let workload = Workload { namespace: "default".into(), name: "pod".into(), addresses: vec![], hosts: vec![] };
+        let workload = Workload {
+            namespace: "default".into(),
+            name: "pod".into(),
+            addresses: vec![],
+            hosts: vec![],
+            names: Default::default(),
+        };
         Sockets::new(Mesh::new(MeshConfig::default()).join(workload).unwrap())
     }
 

@@ -44,6 +44,7 @@ async fn over_ours(wasm: &[u8]) -> String {
         name: "probe".to_owned(),
         addresses: vec!["10.244.0.2".parse().unwrap()],
         hosts: vec![],
+        names: Default::default(),
     };
     config.network = Mesh::new(MeshConfig::default()).join(pod).unwrap();
     let container = setup.engine.start(&program, config).unwrap();

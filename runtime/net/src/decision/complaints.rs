@@ -67,7 +67,13 @@ mod tests {
     use crate::Workload;
 
     fn workload(name: &str) -> Workload {
-        Workload { namespace: "default".into(), name: name.into(), addresses: vec![], hosts: vec![] }
+        Workload {
+            namespace: "default".into(),
+            name: name.into(),
+            addresses: vec![],
+            hosts: vec![],
+            names: Default::default(),
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ fn workload() -> Workload {
         name: "web".into(),
         addresses: vec!["10.244.0.2".parse().unwrap()],
         hosts: vec![],
+        names: Default::default(),
     }
 }
 
@@ -66,8 +67,8 @@ fn the_nodes_own_addresses_are_not_whatever_they_are() {
 }
 
 #[test]
-fn an_exception_is_one_port_by_tcp() {
-    let shield = HostShield::except(vec!["127.0.0.1:6443".parse().unwrap()]);
+fn an_exception_is_one_port_of_one_protocol() {
+    let shield = HostShield::except(vec![(Protocol::Tcp, "127.0.0.1:6443".parse().unwrap())]);
     assert!(!denied(&shield, Protocol::Tcp, "127.0.0.1:6443".parse().unwrap()));
     assert!(denied(&shield, Protocol::Tcp, "127.0.0.1:6444".parse().unwrap()));
     assert!(denied(&shield, Protocol::Udp, "127.0.0.1:6443".parse().unwrap()));

@@ -35,6 +35,7 @@ pub(super) async fn node(State(shown): State<Shown>) -> impl IntoResponse {
     let denied: Vec<Sample> = shown.networks.denied().iter().map(denied_flows).collect();
     let mut out = String::new();
     family(&mut out, &DENIED_FLOWS, &denied);
+    out.push_str(&shown.networks.metrics());
     exposition(out)
 }
 

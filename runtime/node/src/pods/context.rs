@@ -18,6 +18,7 @@ use crate::images::ImageStore;
 use crate::ip::PodIps;
 use crate::keyvalue::Buckets;
 use crate::logs::{LogHub, PodDirs};
+use crate::node::ClusterNames;
 use crate::runtime::Runtime;
 use crate::volumes::{MemoryDirs, NodeMemory, Objects, Roots};
 
@@ -39,6 +40,7 @@ pub(crate) struct Context {
     pub(crate) table: PodTable,
     pub(crate) node_name: String,
     pub(crate) host_ip: IpAddr,
+    pub(crate) names: ClusterNames,
     /// The node's labels.
     pub(crate) labels: BTreeMap<String, String>,
     /// What volumes are made from.

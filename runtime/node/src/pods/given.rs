@@ -7,7 +7,9 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::{HostAlias, Pod};
 
 use super::hostname::Hostname;
+use super::names::{names, resolv_conf};
 use super::spec::PodExt;
+use crate::node::ClusterNames;
 
 /// A file that a container finds, unless its image or a mount has something there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +23,11 @@ pub(crate) struct GivenFile {
 ///
 /// # Errors
 /// If the Pod cannot be called what it wants to be.
-pub(crate) fn files(pod: &Pod, ip: IpAddr) -> Result<Vec<GivenFile>, String> {
+pub(crate) fn files(pod: &Pod, ip: IpAddr, cluster: &ClusterNames) -> Result<Vec<GivenFile>, String> {
     Ok(vec![
         GivenFile { path: "/etc/hosts", text: hosts(pod, ip) },
         GivenFile { path: "/etc/hostname", text: format!("{}\n", Hostname::of(pod).own()?) },
+        GivenFile { path: "/etc/resolv.conf", text: resolv_conf(&names(pod, cluster)) },
     ])
 }
 
@@ -65,7 +68,8 @@ mod tests {
     fn text(path: &str, mut spec: Value) -> String {
         spec["containers"] = json!([]);
         let pod = json!({"metadata": {"namespace": "shop", "name": "web-1"}, "spec": spec});
-        let files = files(&serde_json::from_value(pod).unwrap(), "10.244.0.2".parse().unwrap()).unwrap();
+        let pod = serde_json::from_value(pod).unwrap();
+        let files = files(&pod, "10.244.0.2".parse().unwrap(), &ClusterNames::default()).unwrap();
         files.into_iter().find(|file| file.path == path).unwrap().text
     }
 

@@ -19,6 +19,7 @@ mod hostname;
 mod last_words;
 mod links;
 mod manager;
+mod names;
 mod observed;
 mod phase;
 mod place;

@@ -7,8 +7,10 @@ use carob_net::{Network, NetworkError, Networks, Workload};
 use k8s_openapi::api::core::v1::Pod;
 
 use super::hostname::Hostname;
+use super::names::names;
 use super::spec::PodExt;
 use crate::ip::PodIp;
+use crate::node::ClusterNames;
 
 /// A Pod's address and its network there: all containers of the Pod share it, and it outlives each of them. Dropping it
 /// gives both back.
@@ -23,8 +25,14 @@ impl Place {
     ///
     /// # Errors
     /// [`NetworkError::AddressInUse`] while something still holds on to the network of the Pod that had the address before.
-    pub(crate) fn take(networks: &dyn Networks, pod: &Pod, ip: PodIp) -> Result<Place, NetworkError> {
-        let network = networks.join(workload(pod, IpAddr::V4(ip.address())))?;
+    pub(crate) fn take(
+        networks: &dyn Networks,
+        pod: &Pod,
+        cluster: &ClusterNames,
+        ip: PodIp,
+    ) -> Result<Place, NetworkError> {
+        let workload = workload(pod, cluster, IpAddr::V4(ip.address()));
+        let network = networks.join(workload)?;
         Ok(Place { network, ip })
     }
 
@@ -38,7 +46,7 @@ impl Place {
 }
 
 /// The Pod as the network knows it, with the lines that a kubelet writes to its hosts file.
-fn workload(pod: &Pod, ip: IpAddr) -> Workload {
+fn workload(pod: &Pod, cluster: &ClusterNames, ip: IpAddr) -> Workload {
     let reference = pod.reference();
     let spec = pod.spec();
     let aliases = spec.and_then(|spec| spec.host_aliases.as_ref()).into_iter().flatten();
@@ -47,7 +55,13 @@ fn workload(pod: &Pod, ip: IpAddr) -> Workload {
     let Hostname { short, full, .. } = Hostname::of(pod);
     let own = full.into_iter().chain([short]).collect();
     let hosts = std::iter::once((ip, own)).chain(aliases).collect();
-    Workload { namespace: reference.namespace, name: reference.name, addresses: vec![ip], hosts }
+    Workload {
+        namespace: reference.namespace,
+        name: reference.name,
+        addresses: vec![ip],
+        hosts,
+        names: names(pod, cluster),
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +72,8 @@ mod tests {
 
     fn hosts(name: &str, spec: serde_json::Value) -> Vec<(String, Vec<String>)> {
         let pod = json!({"metadata": {"namespace": "shop", "name": name}, "spec": spec});
-        let workload = workload(&serde_json::from_value(pod).unwrap(), "10.244.0.2".parse().unwrap());
+        let pod = serde_json::from_value(pod).unwrap();
+        let workload = workload(&pod, &ClusterNames::default(), "10.244.0.2".parse().unwrap());
         workload.hosts.into_iter().map(|(ip, names)| (ip.to_string(), names)).collect()
     }
 

@@ -93,7 +93,7 @@ impl Job {
         let capabilities = self.capabilities(container, &env).await?;
         let console = Console::new(container, self.log(container)?);
         let config_error = |message| failure(NotStarted::CreateContainerConfigError, message);
-        let given = given::files(&self.pod, self.ip).map_err(config_error)?;
+        let given = given::files(&self.pod, self.ip, &self.context.names).map_err(config_error)?;
         let mounts = self.volumes.mounts(container, &image, &env, given).await;
         let (mounts, _root) = mounts.map_err(|error| config_error(error.to_string()))?;
         let spec = ContainerSpec { mounts, capabilities, links, ..self.spec(container, env, &console) };

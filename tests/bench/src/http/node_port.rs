@@ -77,6 +77,7 @@ fn serve(mesh: &Mesh, number: usize, service: Arc<dyn HttpService>) -> Result<(B
         name: format!("hello-{number}"),
         addresses: vec![pod(number).into()],
         hosts: vec![],
+        names: Default::default(),
     };
     let network = mesh.join(workload)?;
     Ok((network.serve_http((Ipv4Addr::UNSPECIFIED, 8080).into(), service)?, network))

@@ -19,8 +19,13 @@ pub(super) async fn run() -> Result<Vec<Row>> {
     let neighbour = Neighbour::start(&guests).await?;
     let config = MeshConfig::default();
     let cap = config.caps.sockets;
-    let workload =
-        Workload { namespace: "default".into(), name: "flood".into(), addresses: vec![ADDRESS], hosts: vec![] };
+    let workload = Workload {
+        namespace: "default".into(),
+        name: "flood".into(),
+        addresses: vec![ADDRESS],
+        hosts: vec![],
+        names: Default::default(),
+    };
     let (network, heard) = (Mesh::new(config).join(workload)?, Heard::new());
     let own = ContainerConfig { network, output: heard.clone(), ..ours::config(&["misbehave", "flood-sockets"]) };
     let _flood = guests.engine.start(&guests.program("misbehave").await?, own)?;

@@ -29,7 +29,13 @@ fn address(host: u8) -> IpAddr {
 fn join(mesh: &Mesh, host: u8) -> Result<Arc<dyn Network>> {
     let name = format!("pod-{host}");
     let addresses = vec![address(host)];
-    Ok(mesh.join(Workload { namespace: "default".into(), name, addresses, hosts: vec![] })?)
+    Ok(mesh.join(Workload {
+        namespace: "default".into(),
+        name,
+        addresses,
+        hosts: vec![],
+        names: Default::default(),
+    })?)
 }
 
 /// A connection's two ends.

@@ -63,7 +63,7 @@ impl Worker {
     fn take_place(&self) -> Result<Place, String> {
         let ip = self.context.ips.assign().ok_or("no address is left in the node's podCIDR")?;
         let address = ip.address();
-        Place::take(&*self.context.networks, &self.pod, ip)
+        Place::take(&*self.context.networks, &self.pod, &self.context.names, ip)
             .map_err(|error| format!("cannot join the network at {address}: {error}"))
     }
 

@@ -208,6 +208,6 @@ impl Worker {
 
 /// The place that the Pod had before the node was started again.
 fn take_again(context: &Context, pod: &Pod, ip: PodIp) -> Option<Place> {
-    let place = Place::take(&*context.networks, pod, ip);
+    let place = Place::take(&*context.networks, pod, &context.names, ip);
     place.inspect_err(|error| tracing::warn!(pod = pod.reference().name, %error, "a Pod cannot keep its address")).ok()
 }
