@@ -1,6 +1,7 @@
 //! Who asks, and who may do what.
 
 mod decide;
+mod gateway;
 mod joining;
 mod node;
 

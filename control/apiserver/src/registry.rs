@@ -60,7 +60,12 @@ impl Registry {
 
     /// A resource of the core group.
     pub(crate) fn core(&self, plural: &str) -> Option<&Arc<Served>> {
-        self.all.iter().find(|served| served.resource.group.is_empty() && served.resource.plural == plural)
+        self.of("", plural)
+    }
+
+    /// A resource of a group.
+    pub(crate) fn of(&self, group: &str, plural: &str) -> Option<&Arc<Served>> {
+        self.all.iter().find(|served| (served.resource.group, served.resource.plural) == (group, plural))
     }
 
     /// What an address names; 404 where nothing is served.

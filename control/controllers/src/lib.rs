@@ -15,6 +15,7 @@
 //! | `tokens` | bootstrap tokens go when they are over |
 //! | `accounts` | every namespace has its ServiceAccount and the cluster's CA |
 //! | `volumes` | claims get their volumes, and volumes outlive them only if they are meant to |
+//! | `ingress` | an Ingress says at which addresses it is served |
 //! | `nodes` | nodes have ranges of addresses, silent ones are marked, and Pods that nobody else will remove are removed |
 //!
 //! This crate knows `kube::Client` and Kubernetes types. It never knows the store, HTTP, or how a Pod is run.
@@ -31,6 +32,7 @@ mod deployment;
 mod discovery;
 mod endpoints;
 mod garbage;
+mod ingress;
 mod namespace;
 mod nodes;
 mod pods;
@@ -102,6 +104,7 @@ pub async fn run(
     volumes::start(&mut context);
     deployment::start(&mut context);
     endpoints::start(&mut context);
+    ingress::start(&mut context);
     replicas::start::<ReplicaSet>(&mut context);
     replicas::start::<ReplicationController>(&mut context);
     shutdown.cancelled().await;

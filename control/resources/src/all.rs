@@ -5,6 +5,7 @@ use crate::deployments::DEPLOYMENTS;
 use crate::endpoints::ENDPOINTS;
 use crate::endpointslices::ENDPOINT_SLICES;
 use crate::events::{CORE_EVENTS, EVENTS};
+use crate::ingresses::{INGRESS_CLASSES, INGRESSES};
 use crate::leases::LEASES;
 use crate::namespaces::NAMESPACES;
 use crate::networkpolicies::NETWORK_POLICIES;
@@ -39,6 +40,8 @@ static ALL: &[Resource] = &[
     LEASES,
     ENDPOINT_SLICES,
     EVENTS,
+    INGRESS_CLASSES,
+    INGRESSES,
     NETWORK_POLICIES,
     STORAGE_CLASSES,
 ];

@@ -19,6 +19,7 @@ mod diff;
 mod endpoints;
 mod endpointslices;
 mod events;
+mod ingresses;
 mod json;
 mod leases;
 pub mod meta;
@@ -46,6 +47,9 @@ mod workload;
 
 pub use all::all;
 pub use cause::Cause;
+pub use ingresses::{
+    INGRESS_ADDRESSES, INGRESS_CONTROLLER, INGRESS_ROLE, ingress_class, ingress_uses_secret, is_default_ingress_class,
+};
 pub use path::Path;
 pub use pods::{AccountPolicy, node_uses};
 pub use resource::{Resource, Review, Scope, Subresource};

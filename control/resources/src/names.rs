@@ -7,6 +7,8 @@ const DNS_SUBDOMAIN_LIMIT: usize = 253;
 
 const DNS1123_LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const DNS1123_SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const WILDCARD_DNS1123_SUBDOMAIN: &str = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for validation is '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const URL_PATH: &str = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
 const DNS1035_LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const QUALIFIED_NAME: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
@@ -23,6 +25,28 @@ pub(crate) fn dns1123_label(value: &str) -> Vec<String> {
 pub(crate) fn dns1123_subdomain(value: &str) -> Vec<String> {
     let fits = value.split('.').all(is_dns1123_label);
     problems(value, DNS_SUBDOMAIN_LIMIT, fits, DNS1123_SUBDOMAIN)
+}
+
+/// All subdomains of one of RFC 1123: `*.example.com`.
+pub(crate) fn wildcard_dns1123_subdomain(value: &str) -> Vec<String> {
+    let fits = value.strip_prefix("*.").is_some_and(|parent| parent.split('.').all(is_dns1123_label));
+    problems(value, DNS_SUBDOMAIN_LIMIT, fits, WILDCARD_DNS1123_SUBDOMAIN)
+}
+
+/// What can stand between two slashes of a URL of the API.
+pub(crate) fn path_segment(value: &str) -> Vec<String> {
+    if matches!(value, "." | "..") {
+        return vec![format!("may not be '{value}'")];
+    }
+    let illegal = ["/", "%"].into_iter().filter(|illegal| value.contains(illegal));
+    illegal.map(|illegal| format!("may not contain '{illegal}'")).collect()
+}
+
+/// The path of a URL.
+pub(crate) fn url_path(value: &str) -> Vec<String> {
+    let fits =
+        !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || "/-._~%!$&'()*+,;=:".contains(c));
+    if fits { Vec::new() } else { vec![URL_PATH.to_owned()] }
 }
 
 /// A label of RFC 1035, such as a Service's name.
@@ -145,6 +169,9 @@ mod tests {
         let cases: &[(Check, &[&str], &[&str])] = &[
             (dns1123_label, &["a", "my-name", "123-abc"], &["", "A", "a.b", "-a", "a-", "a_b", "é"]),
             (dns1123_subdomain, &["a", "example.com", "1.2"], &["", "a..b", ".a", "a.", "A.b"]),
+            (wildcard_dns1123_subdomain, &["*.a", "*.example.com"], &["*", "*.", "a.*", "**.a", "*.A", "a.b"]),
+            (path_segment, &["a", "a.b", "A b"], &[".", "..", "a/b", "a%2f"]),
+            (url_path, &["a", "foo/bar", "a:b"], &["", "a b", "é"]),
             (dns1035_label, &["a", "abc-123"], &["", "1a", "a.b", "a-"]),
             (qualified_name, &["app", "My.Name", "example.com/app_1"], &["", "/a", "a/", "a/b/c", "-a", "A b/c"]),
             (label_value, &["", "MyValue", "a.b_c-d"], &["-a", "a b", "a/"]),

@@ -112,6 +112,18 @@ const FIELDS: &[&str] = &[
     "loadBalancer",
     "ingress",
     "restartPolicy",
+    "rules",
+    "http",
+    "paths",
+    "path",
+    "pathType",
+    "backend",
+    "defaultBackend",
+    "service",
+    "tls",
+    "hosts",
+    "parameters",
+    "controller",
 ];
 const TEXTS: &[&str] = &[
     "",
@@ -213,6 +225,12 @@ fn sound(kind: &str) -> Value {
         "StorageClass" => json!({ "provisioner": "example.com/p" }),
         "NetworkPolicy" => json!({ "spec": { "podSelector": {}, "egress": [{
             "ports": [{ "port": 1, "endPort": 2 }], "to": [{ "ipBlock": { "cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"] } }],
+        }] } }),
+        "IngressClass" => json!({ "spec": { "controller": "carob.dev/ingress" } }),
+        "Ingress" => json!({ "spec": { "tls": [{ "hosts": ["a.example"], "secretName": "a" }], "rules": [{
+            "host": "a.example", "http": { "paths": [{
+                "path": "/", "pathType": "Prefix", "backend": { "service": { "name": "a", "port": { "number": 80 } } },
+            }] },
         }] } }),
         "EndpointSlice" => {
             json!({ "addressType": "IPv4", "endpoints": [{ "addresses": ["10.0.0.1"] }], "ports": [{ "port": 80 }] })

@@ -3,11 +3,12 @@
 //! NodeRestriction's (`admit/node.rs`).
 //!
 //! A node here is also what kube-proxy, the network's agent and the provisioner of local volumes are elsewhere: it reads
-//! where Pods and Services are, and what claims are to be given a volume.
+//! where Pods and Services are, and what claims are to be given a volume. What a gateway may read on top of that is in
+//! `gateway.rs`.
 
 use carob_resources::node_uses;
 
-use super::{Attributes, Decision, is_open_to_all};
+use super::{Attributes, Decision, gateway, is_open_to_all};
 use crate::ApiServer;
 
 /// Where the Leases of nodes are.
@@ -26,6 +27,8 @@ enum Which {
     BoundPod,
     /// What a Pod that is bound to the node refers to.
     UsedByPod,
+    /// The certificates that a gateway shows.
+    ShownByGateway,
 }
 
 /// A line of what a node may do.
@@ -52,6 +55,7 @@ const RULES: &[Rule] = &[
     rule("", &["pods/status"], CHANGE, Which::BoundPod),
     rule("", &["pods/eviction"], &["create"], Which::BoundPod),
     rule("", &["secrets", "configmaps", "serviceaccounts"], READ, Which::UsedByPod),
+    rule("", &["secrets"], READ, Which::ShownByGateway),
     rule("", &["serviceaccounts/token"], &["create"], Which::Any),
     rule("", &["persistentvolumeclaims"], &["get", "list", "watch", "update", "patch"], Which::Any),
     rule("", &["persistentvolumes"], &["get", "list", "watch", "create", "update", "patch", "delete"], Which::Any),
@@ -106,6 +110,7 @@ fn refusal(api: &ApiServer, node: &str, asked: &Attributes<'_>, which: Which) ->
         Which::UsedByPod => {
             (is_used(api, node, asked), format!("no relationship found between node {node:?} and this object"))
         }
+        Which::ShownByGateway => return gateway::refusal(api, node, asked),
     };
     (!fits).then_some(why)
 }

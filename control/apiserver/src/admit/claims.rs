@@ -16,12 +16,8 @@ pub(super) fn default_class(call: &Call, claim: &mut Value) {
         return;
     }
     let Some(classes) = classes(call) else { return };
-    let all = classes.cache.snapshot("", None).entries;
-    let defaults = all.iter().map(|entry| entry.object()).filter(is_default_class);
-    let text = |class: &Value, field: &str| class["metadata"][field].as_str().unwrap_or_default().to_owned();
-    let newest = defaults.min_by_key(|class| (Reverse(text(class, "creationTimestamp")), text(class, "name")));
-    if let Some(class) = newest {
-        claim["spec"]["storageClassName"] = json!(text(&class, "name"));
+    if let Some(name) = newest_default(classes, is_default_class) {
+        claim["spec"]["storageClassName"] = json!(name);
     }
 }
 
@@ -38,11 +34,19 @@ pub(super) fn may_grow(call: &Call, new: &Value, old: &Value) -> Result<(), Stat
     Err(Status::forbidden(call.served.resource, &call.address.name, why))
 }
 
+/// The name of the default class; of several the newest.
+pub(super) fn newest_default(classes: &Served, is_default: fn(&Value) -> bool) -> Option<String> {
+    let all = classes.cache.snapshot("", None).entries;
+    let defaults = all.iter().map(|entry| entry.object()).filter(is_default);
+    let text = |class: &Value, field: &str| class["metadata"][field].as_str().unwrap_or_default().to_owned();
+    let newest = defaults.min_by_key(|class| (Reverse(text(class, "creationTimestamp")), text(class, "name")));
+    newest.map(|class| text(&class, "name"))
+}
+
 fn class_of(claim: &Value) -> Option<&str> {
     claim["metadata"]["annotations"][CLASS_ANNOTATION].as_str().or_else(|| claim["spec"]["storageClassName"].as_str())
 }
 
 fn classes(call: &Call) -> Option<&Served> {
-    let mut all = call.api.registry().iter();
-    all.find(|served| (served.resource.group, served.resource.plural) == ("storage.k8s.io", "storageclasses"))
+    call.api.registry().of("storage.k8s.io", "storageclasses").map(|served| &**served)
 }

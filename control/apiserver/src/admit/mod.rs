@@ -4,6 +4,7 @@
 mod accounts;
 mod certificates;
 mod claims;
+mod ingresses;
 pub(crate) mod node;
 
 use jiff::Timestamp;
@@ -22,6 +23,10 @@ pub(crate) async fn create(call: &Call, object: &mut Value) -> Result<(), Status
         ("", "Pod") => accounts::admit(call, object).await,
         ("", "PersistentVolumeClaim") => {
             claims::default_class(call, object);
+            Ok(())
+        }
+        ("networking.k8s.io", "Ingress") => {
+            ingresses::default_class(call, object);
             Ok(())
         }
         _ => Ok(()),

@@ -5,6 +5,8 @@ mod print;
 mod update;
 mod validate;
 
+pub(crate) use print::load_balancer;
+
 use crate::json::{set, text};
 use crate::resource::{Resource, Scope, Subresource};
 use crate::{Cause, Column, NameGrammar, Strategy};

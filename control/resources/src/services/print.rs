@@ -6,6 +6,7 @@ use crate::table::{AGE, NAME, age_cell, name};
 use crate::workload::selector_text;
 use jiff::Timestamp;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 pub(super) const COLUMNS: &[Column] = &[
     NAME,
@@ -49,28 +50,26 @@ fn external_ip(service: &Value) -> String {
     match text(service, "/spec/type") {
         "ClusterIP" | "NodePort" => join_or(external().collect(), "<none>"),
         "LoadBalancer" => {
-            let mut all = load_balancer(service);
-            all.extend(external());
-            join_or(all, "<pending>")
+            let balancer = Some(load_balancer(service)).filter(|all| !all.is_empty());
+            join_or(balancer.into_iter().chain(external()).collect(), "<pending>")
         }
         "ExternalName" => text(service, "/spec/externalName").to_owned(),
         _ => "<unknown>".to_owned(),
     }
 }
 
-fn load_balancer(service: &Value) -> Vec<String> {
-    let ingress = list(service, "/status/loadBalancer/ingress").iter();
-    let all: Vec<&str> = ingress
+/// Where a load balancer, of a Service or an Ingress, takes connections.
+pub(crate) fn load_balancer(object: &Value) -> String {
+    let ingress = list(object, "/status/loadBalancer/ingress").iter();
+    let all: BTreeSet<&str> = ingress
         .map(|one| if text(one, "/ip").is_empty() { text(one, "/hostname") } else { text(one, "/ip") })
         .filter(|one| !one.is_empty())
         .collect();
-    let joined = all.join(",");
-    if joined.is_empty() {
-        return Vec::new();
+    let joined = Vec::from_iter(all).join(",");
+    if joined.chars().count() <= LOAD_BALANCER_WIDTH {
+        return joined;
     }
-    let short = joined.chars().count() <= LOAD_BALANCER_WIDTH;
-    let shown: String = joined.chars().take(LOAD_BALANCER_WIDTH - 3).collect();
-    vec![if short { joined } else { shown + "..." }]
+    joined.chars().take(LOAD_BALANCER_WIDTH - 3).collect::<String>() + "..."
 }
 
 fn join_or(all: Vec<String>, empty: &str) -> String {
