@@ -1,3 +1,5 @@
+mod ingress;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Taint;
 
 use crate::up::dns::{self, StubOption};
+pub(crate) use ingress::{IngressOptions, Listen};
 
 /// Kubernetes for WebAssembly, in one binary.
 #[derive(Parser)]
@@ -189,6 +192,8 @@ pub(crate) struct NodeOptions {
     /// For how long a heartbeat is good; a quarter of it is between two
     #[arg(long, default_value = "40s", value_name = "TIME", value_parser = duration)]
     pub(crate) node_lease_duration: Duration,
+    #[command(flatten)]
+    pub(crate) ingress: IngressOptions,
 }
 
 #[derive(Args)]

@@ -13,9 +13,10 @@ use tokio::net::{TcpListener, lookup_host};
 use crate::args::JoinOptions;
 use crate::data_dir::DataDir;
 use crate::process;
+use crate::up::ingress::Doors;
 use crate::up::node::{Place, start};
 use crate::up::parts::Parts;
-use crate::up::{address, dns, ready};
+use crate::up::{address, dns, ingress, ready};
 
 /// Runs the node until SIGTERM or Ctrl-C, or until a part of it fails.
 pub(crate) fn run(options: JoinOptions) -> anyhow::Result<()> {
@@ -44,6 +45,7 @@ async fn join(options: &JoinOptions, data: &DataDir, parts: &mut Parts) -> anyho
         kubelet_port,
         informers: Arc::new(Informers::new(client.clone())),
         dns_listen: dns::LISTEN_ANY_PORT,
+        doors: Doors::open(&options.node.ingress, ingress::ON_OTHER_NODES).await?,
         options: &options.node,
     };
     let started = start(data, parts, client.clone(), place).await?;

@@ -4,6 +4,7 @@ pub(crate) mod address;
 mod classes;
 mod dialer;
 pub(crate) mod dns;
+pub(crate) mod ingress;
 pub(crate) mod node;
 pub(crate) mod parts;
 pub(crate) mod ready;
@@ -26,6 +27,7 @@ use crate::data_dir::DataDir;
 use crate::{process, samples};
 
 use dialer::Dialer;
+use ingress::Doors;
 use node::Place;
 use parts::Parts;
 
@@ -57,7 +59,11 @@ pub(crate) fn run_cluster(cluster: Cluster) -> anyhow::Result<()> {
 
 /// Starts every part, each after what it needs, and gives the line that says where the cluster is.
 async fn start(options: &Cluster, data: &DataDir, parts: &mut Parts) -> anyhow::Result<String> {
-    let listener = address::bind(options.listen).await?;
+    let listener = address::bind(options.listen, "--listen").await?;
+    let gateway = match &options.node {
+        Some(node) => Doors::open(&node.ingress, ingress::BESIDE_THE_CONTROL_PLANE).await?,
+        None => Doors::default(),
+    };
     let listen = listener.local_addr()?;
     let advertised = address::advertised(listen, options.advertise_address);
 
@@ -110,12 +116,17 @@ async fn start(options: &Cluster, data: &DataDir, parts: &mut Parts) -> anyhow::
         kubelet_port: 0,
         informers: shared_informers,
         dns_listen: dns::LISTEN,
+        doors: gateway,
         options: node_options,
     };
+    let has_gateway = !place.doors.is_closed();
     let node = node::start(data, parts, client(identity), place).await?;
     dialer.serve(name.clone(), node.kubelet);
     ready::node(&admin, &name).await?;
     println!("node            {name} is ready");
+    if has_gateway {
+        ingress::grant(&admin, &name).await?;
+    }
     let samples = match options.samples {
         true => Some(start_samples(&admin, &node.images, node_options.node_port_address).await?),
         false => None,

@@ -205,7 +205,8 @@ fn unavailable(text: String) -> Response<Body> {
     say(StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
-fn say(status: StatusCode, text: String) -> Response<Body> {
+/// An answer of our own.
+pub(crate) fn say(status: StatusCode, text: String) -> Response<Body> {
     let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = status;

@@ -11,7 +11,8 @@
 //! - `follow`: turns what the API says into changes of the table;
 //! - `host_ports`, `listener`, `target`, `udp_port`: the host's ports;
 //! - `balance`: chooses the endpoint for one request, and takes it to another when the first is closing;
-//! - `connection`: serves HTTP on one connection.
+//! - `connection`: serves HTTP on one connection;
+//! - `ingress`: the gateway that serves Ingresses.
 //!
 //! This crate never knows wasmtime, and never asks what runs behind an endpoint. Start reading at [`Mesh`].
 
@@ -21,6 +22,7 @@ mod connection;
 mod events;
 mod follow;
 mod host_ports;
+mod ingress;
 mod listener;
 mod mesh;
 mod objects;
@@ -30,6 +32,7 @@ mod table;
 mod target;
 mod udp_port;
 
+pub use ingress::{Announcement, Figures, Gateway, GatewayConfig, GatewayError, Limits, Timeouts};
 pub use mesh::{Caps, Mesh, MeshConfig, Range};
 pub use policy::Policies;
 pub use services::{NetmeshConfig, Services};

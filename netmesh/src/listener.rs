@@ -83,14 +83,17 @@ pub(crate) async fn bind<T, F: Future<Output = io::Result<T>>>(
 }
 
 /// The next connection, once there is room for it. Waiting clients stay in the kernel's queue.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+pub(crate) async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     let permit = room.clone().acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
             Ok((stream, client)) => return (stream, client, permit),
             Err(error) if is_of_the_client(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection to a node port");
+                tracing::warn!(%error, "cannot accept a connection to a port of the host");
                 sleep(ACCEPT_PAUSE).await;
             }
         }

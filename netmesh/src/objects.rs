@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carob_net::Protocol;
-use k8s_openapi::api::core::v1::{Service as ServiceObject, ServiceSpec};
+use k8s_openapi::api::core::v1::{Service as ServiceObject, ServicePort as ServicePortObject, ServiceSpec};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kube::core::ObjectMeta;
 
 use crate::backends::{Scope, Stage};
-use crate::table::{Door, Frontend, Listed, ObjectName, Service, ServicePort, Slice};
+use crate::table::{Door, Frontend, Listed, ObjectName, Port, Service, ServicePort, Slice};
 
 /// On every EndpointSlice: the Service it belongs to.
 const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
@@ -31,7 +31,7 @@ pub(crate) fn name(metadata: &ObjectMeta) -> ObjectName {
 pub(crate) fn service(object: &ServiceObject) -> Service {
     let name = name(&object.metadata);
     let Some(spec) = &object.spec else {
-        return Service { name, frontends: Vec::new() };
+        return Service { name, frontends: Vec::new(), ports: Vec::new() };
     };
     let uid: Arc<str> = Arc::from(object.metadata.uid.as_deref().unwrap_or_default());
     let cluster_ips = cluster_ips(spec);
@@ -52,11 +52,22 @@ pub(crate) fn service(object: &ServiceObject) -> Service {
         let frontend = |(door, scope)| Frontend { door, target: target.clone(), uid: uid.clone(), affinity, scope };
         frontends.extend(inside.chain(outside).map(frontend));
     }
-    Service { name, frontends }
+    let is_external = spec.type_.as_deref() == Some("ExternalName");
+    let ports = if is_external { Vec::new() } else { tcp_ports(&name, spec) };
+    Service { name, frontends, ports }
 }
 
 fn scope(policy: &Option<String>) -> Scope {
     if policy.as_deref() == Some("Local") { Scope::Node } else { Scope::Cluster }
+}
+
+fn tcp_ports(name: &ObjectName, spec: &ServiceSpec) -> Vec<Port> {
+    let tcp = spec.ports.iter().flatten().filter(|port| protocol(&port.protocol) == Some(Protocol::Tcp));
+    let affinity = affinity(spec);
+    let port = |port: &ServicePortObject| {
+        Some(Port { number: number(port.port)?, target: service_port(name, &port.name), affinity })
+    };
+    tcp.filter_map(port).collect()
 }
 
 fn cluster_ips(spec: &ServiceSpec) -> Vec<IpAddr> {
@@ -216,6 +227,21 @@ mod tests {
         let object = json!({"metadata": {"namespace": "default", "name": "db"}, "spec": external});
         let service = service(&from_value(object).unwrap());
         assert!(service.frontends.is_empty());
+    }
+
+    #[test]
+    fn tcp_ports_are_known_by_number_and_name_also_of_a_headless_service() {
+        let ports = json!([
+            {"name": "http", "port": 80}, {"port": 81, "protocol": "TCP"}, {"name": "dns", "port": 53, "protocol": "UDP"},
+        ]);
+        let ports_of = |spec: Value| -> Vec<String> {
+            let object = json!({"metadata": {"namespace": "default", "name": "web"}, "spec": spec});
+            let service = service(&from_value(object).unwrap());
+            service.ports.iter().map(|port| format!("{}={}", port.target.port, port.number)).collect()
+        };
+        assert_eq!(ports_of(json!({"clusterIP": "None", "ports": ports})), ["http=80", "=81"]);
+        let external = json!({"type": "ExternalName", "externalName": "db.example", "ports": ports});
+        assert_eq!(ports_of(external), [""; 0]);
     }
 
     #[test]

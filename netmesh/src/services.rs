@@ -107,6 +107,7 @@ impl Services {
             },
             Effect::Close(Door::Host(protocol, number)) => self.host_ports.close(protocol, number),
             Effect::Close(Door::Cluster(protocol, address)) => frontends.close(protocol, address),
+            Effect::Ports(service, ports) => self.mesh.shared().ports.replace(service, ports),
         }
     }
 }

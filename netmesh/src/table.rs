@@ -58,6 +58,16 @@ pub(crate) struct Frontend {
 pub(crate) struct Service {
     pub(crate) name: ObjectName,
     pub(crate) frontends: Vec<Frontend>,
+    pub(crate) ports: Vec<Port>,
+}
+
+/// A TCP port of a Service, for who knows the Service by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Port {
+    pub(crate) number: u16,
+    pub(crate) target: ServicePort,
+    /// For how long a client that comes again is kept at the endpoint it had.
+    pub(crate) affinity: Option<Duration>,
 }
 
 /// An endpoint that flows may go to, behind one port of a Service.
@@ -91,6 +101,8 @@ pub(crate) enum Change {
 pub(crate) enum Effect {
     Open(Frontend, Arc<Backends>),
     Close(Door),
+    /// The Service has these TCP ports now, or is gone.
+    Ports(ObjectName, Option<Vec<(Port, Arc<Backends>)>>),
 }
 
 /// The current truth about Services and their endpoints.
@@ -98,6 +110,7 @@ pub(crate) struct Table {
     /// The name of this node.
     node: Arc<str>,
     services: HashMap<ObjectName, Vec<Frontend>>,
+    ports: HashMap<ObjectName, Vec<Port>>,
     slices: HashMap<ObjectName, HashSet<Listed>>,
     backends: HashMap<ServicePort, Arc<Backends>>,
     /// Who wishes for a door; the first has it. There is more than one only while one Service's end and another's begin
@@ -110,6 +123,7 @@ impl Table {
         Table {
             node: node.into(),
             services: HashMap::new(),
+            ports: HashMap::new(),
             slices: HashMap::new(),
             backends: HashMap::new(),
             claims: HashMap::new(),
@@ -122,8 +136,14 @@ impl Table {
     /// compared with what it was.
     pub(crate) fn apply(&mut self, change: Change) -> Vec<Effect> {
         match change {
-            Change::Service(service) => self.replace_service(service.name, service.frontends),
-            Change::ServiceGone(name) => self.replace_service(name, Vec::new()),
+            Change::Service(service) => {
+                let ports = self.replace_ports(&service.name, Some(service.ports));
+                ports.into_iter().chain(self.replace_service(service.name, service.frontends)).collect()
+            }
+            Change::ServiceGone(name) => {
+                let ports = self.replace_ports(&name, None);
+                ports.into_iter().chain(self.replace_service(name, Vec::new())).collect()
+            }
             Change::Slice(slice) => self.replace_slice(slice.name, slice.listed),
             Change::SliceGone(name) => self.replace_slice(name, HashSet::new()),
         }
@@ -144,6 +164,20 @@ impl Table {
         // Only now is it known whose ready endpoints nobody asks for any more.
         old.iter().for_each(|gone| self.forget_if_unused(&gone.target));
         effects
+    }
+
+    fn replace_ports(&mut self, name: &ObjectName, ports: Option<Vec<Port>>) -> Option<Effect> {
+        let old = self.ports.remove(name);
+        if let Some(ports) = &ports {
+            self.ports.insert(name.clone(), ports.clone());
+        }
+        if old == ports {
+            return None;
+        }
+        let with_backends = |port: Port| (port.clone(), self.backends_of(&port.target));
+        let effect = Effect::Ports(name.clone(), ports.map(|ports| ports.into_iter().map(with_backends).collect()));
+        old.iter().flatten().for_each(|gone| self.forget_if_unused(&gone.target));
+        Some(effect)
     }
 
     fn claim(&mut self, frontend: Frontend, effects: &mut Vec<Effect>) {
@@ -203,7 +237,9 @@ impl Table {
 
     fn forget_if_unused(&mut self, port: &ServicePort) {
         let frontends = self.services.get(&port.service).into_iter().flatten();
-        let wanted = frontends.into_iter().any(|wish| wish.target == *port);
+        let ports = self.ports.get(&port.service).into_iter().flatten();
+        let mut targets = frontends.map(|wish| &wish.target).chain(ports.map(|wish| &wish.target));
+        let wanted = targets.any(|target| target == port);
         if !wanted && self.backends.get(port).is_some_and(|backends| backends.is_unlisted()) {
             self.backends.remove(port);
         }

@@ -95,6 +95,12 @@ impl Cluster {
         self.dns
     }
 
+    /// What the gateway has logged so far; it listens at the node ports' address, ports 8080 and 8443.
+    #[must_use]
+    pub fn access_log(&self) -> String {
+        fs::read_to_string(access_log(&self.folder)).unwrap_or_default()
+    }
+
     /// The process of the cluster.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -173,6 +179,9 @@ fn run(folder: &Path, node_port_address: Ipv4Addr) -> (Child, Watchdog) {
     command.args(["up", "--listen", "127.0.0.1:0", "--dns-listen", "127.0.0.1:0", "--log-format", "text"]);
     // Tests are not about the disk that happens to be left.
     command.args(["--eviction-hard", "memory.available<50Mi,nodefs.available<1%"]);
+    command.args(["--ingress-http-listen", &format!("{node_port_address}:8080")]);
+    command.args(["--ingress-https-listen", &format!("{node_port_address}:8443")]);
+    command.arg("--ingress-access-log").arg(access_log(folder));
     command.args(["--node-port-address", &node_port_address.to_string(), "--data-dir"]).arg(data_dir(folder));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     let process = command.spawn().expect("carob runs");
@@ -182,6 +191,10 @@ fn run(folder: &Path, node_port_address: Ipv4Addr) -> (Child, Watchdog) {
 
 fn data_dir(folder: &Path) -> PathBuf {
     folder.join("data")
+}
+
+fn access_log(folder: &Path) -> PathBuf {
+    folder.join("access.log")
 }
 
 fn log(folder: &Path) -> PathBuf {

@@ -12,8 +12,12 @@ use carob_tests::{Cluster, carob};
 use rustix::process::{Pid, Signal, kill_process};
 
 fn up(data_dir: &Path, listen: &str) -> Output {
+    up_with(data_dir, &["--listen", listen, "--ingress-http-listen", "off", "--ingress-https-listen", "off"])
+}
+
+fn up_with(data_dir: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(carob());
-    command.args(["up", "--listen", listen, "--data-dir"]).arg(data_dir);
+    command.arg("up").args(arguments).arg("--data-dir").arg(data_dir);
     command.output().unwrap()
 }
 
@@ -43,6 +47,17 @@ fn a_port_in_use_is_named() {
 }
 
 #[test]
+fn a_port_of_the_gateway_in_use_is_named_with_what_to_do() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let output = up_with(folder.path(), &["--listen", "127.0.0.1:0", "--ingress-http-listen", &address]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = said(&output);
+    assert!(said.contains(&address) && said.contains("--ingress-http-listen off"), "{said}");
+}
+
+#[test]
 fn the_kubeconfig_is_for_its_owner_only() {
     let mode = std::fs::metadata(Cluster::shared().kubeconfig()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -53,7 +68,8 @@ fn a_signal_ends_it_well() {
     let folder = tempfile::tempdir().unwrap();
     for signal in [Signal::TERM, Signal::INT] {
         let mut command = Command::new(carob());
-        command.args(["up", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path());
+        command.args(["up", "--listen", "127.0.0.1:0", "--ingress-http-listen", "127.0.0.1:0"]);
+        command.args(["--ingress-https-listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path());
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap().starts_with("ready")), "it ended before it was ready");

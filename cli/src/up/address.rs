@@ -13,12 +13,12 @@ const KUBERNETES_SERVICE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 1));
 /// An address that is nowhere (RFC 5737): the way to it is the way to everywhere else.
 const ELSEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
 
-/// Listens at `address`, or says what to do about it.
-pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Listens at `address`, which `flag` has chosen, or says what to do about it.
+pub(crate) async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => anyhow!(
             "{address} is in use by another program; stop it (`ss -ltnp 'sport = :{}'` shows which it is), or choose \
-             another address with --listen",
+             another address with {flag}",
             address.port()
         ),
         _ => anyhow!(error).context(format!("cannot listen at {address}")),

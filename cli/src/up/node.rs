@@ -14,6 +14,7 @@ use carob_reconcile::Informers;
 use kube::Client;
 use rustix::process::{Resource, getrlimit};
 
+use super::ingress::{self, Doors};
 use super::parts::Parts;
 use super::{address, dns};
 use crate::args::NodeOptions;
@@ -33,6 +34,8 @@ pub(crate) struct Place<'a> {
     pub(crate) informers: Arc<Informers>,
     /// Where it answers DNS, unless its options say otherwise.
     pub(crate) dns_listen: SocketAddr,
+    /// Where its gateway listens.
+    pub(crate) doors: Doors,
     pub(crate) options: &'a NodeOptions,
 }
 
@@ -76,6 +79,9 @@ pub(crate) async fn start(
     let kubelet = node.kubelet_api();
     parts.start("node", |stop| async move { node.run(stop).await });
 
+    let at = (place.name.as_str(), place.address);
+    let figures = ingress::start(parts, client.clone(), mesh.clone(), place.doors, at, &place.options.ingress)?;
+    let kubelet = kubelet.merge(ingress::metrics(figures));
     let netmesh = NetmeshConfig { node_name: place.name, node_port_address: place.options.node_port_address };
     let services = Services::new(client, mesh, netmesh);
     parts.start("Services", |stop| async move { services.run(stop).await });

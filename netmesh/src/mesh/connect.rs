@@ -153,7 +153,7 @@ impl Shared {
         self.standings.cost(endpoint, self.load(endpoint), now)
     }
 
-    fn load(&self, endpoint: SocketAddr) -> usize {
+    pub(crate) fn load(&self, endpoint: SocketAddr) -> usize {
         match self.endpoints.lookup(endpoint) {
             Some(service) => service.load(),
             None => self.pod_at(endpoint.ip()).map_or(0, |pod| pod.sockets.open()),

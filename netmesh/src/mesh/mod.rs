@@ -4,7 +4,7 @@
 //! - [`route`] says where a flow goes, and is the one place that asks the decision point;
 //! - [`connect`] and [`udp`] go there: to a Pod by a pipe of `carob-net`, to the outside ([`outside`]) by a host socket;
 //! - [`standings`] are how endpoints have done lately, by which they are chosen;
-//! - [`frontends`] are the Services' addresses, [`names`] how Pods find names.
+//! - [`frontends`] are the Services' addresses, [`named_ports`] their ports by name; [`names`] how Pods find names.
 
 mod affinity;
 mod backlog;
@@ -13,6 +13,7 @@ mod frontends;
 mod http;
 mod listed;
 mod metered;
+mod named_ports;
 mod names;
 mod outside;
 mod pod;
@@ -37,7 +38,8 @@ use tokio::runtime::Handle;
 pub(crate) use self::http::Asking;
 pub use carob_net::Range;
 pub(crate) use frontends::{Frontend, Frontends};
-pub(crate) use route::Source;
+pub(crate) use named_ports::{Missing, NamedPorts};
+pub(crate) use route::{NamedBy, Route, Source};
 pub(crate) use standings::Cost;
 
 use listed::Listed;
@@ -121,6 +123,7 @@ pub(crate) struct Shared {
     pods: RwLock<HashMap<IpAddr, Arc<Pod>>>,
     pub(crate) endpoints: HttpEndpoints,
     pub(crate) frontends: Frontends,
+    pub(crate) ports: NamedPorts,
     /// Whether the frontends have been filled once.
     pub(crate) listed: Listed,
     decision: DecisionPoint,
@@ -153,6 +156,7 @@ impl Mesh {
             pods: RwLock::default(),
             endpoints: HttpEndpoints::default(),
             frontends: Frontends::default(),
+            ports: NamedPorts::default(),
             listed: Listed::default(),
             standings: Standings::default(),
             decision: DecisionPoint::new(std::iter::once(shield).chain(rules).collect()),

@@ -21,7 +21,7 @@ fn service(name: &str, ports: &[(u16, &str)]) -> Change {
         scope: Scope::Cluster,
     };
     let frontends = ports.iter().map(frontend).collect();
-    Change::Service(Service { name: object(name), frontends })
+    Change::Service(Service { name: object(name), frontends, ports: vec![] })
 }
 
 /// Even numbers are node ports, odd ones ports of a ClusterIP: to the table they are the same.
@@ -50,11 +50,12 @@ fn address(host: u8) -> SocketAddr {
 struct Host {
     table: Table,
     open: BTreeMap<Door, (Frontend, Arc<Backends>)>,
+    ports: BTreeMap<ObjectName, Vec<(Port, Arc<Backends>)>>,
 }
 
 impl Default for Host {
     fn default() -> Host {
-        Host { table: Table::new("here"), open: BTreeMap::new() }
+        Host { table: Table::new("here"), open: BTreeMap::new(), ports: BTreeMap::new() }
     }
 }
 
@@ -67,6 +68,8 @@ impl Host {
                     assert!(before.is_none(), "a port is opened only when it is closed");
                 }
                 Effect::Close(door) => assert!(self.open.remove(&door).is_some(), "only an open port is closed"),
+                Effect::Ports(service, Some(ports)) => drop(self.ports.insert(service, ports)),
+                Effect::Ports(service, None) => assert!(self.ports.remove(&service).is_some(), "only what was is gone"),
             }
         }
     }
@@ -106,6 +109,28 @@ fn endpoints_come_and_go_without_touching_the_listener() {
     assert_eq!(host.behind(30080), hosts(&[]));
     host.hears(slice("web-2", "web", &[("http", 7)]));
     assert_eq!(host.behind(30080), hosts(&[7]), "the listener still sees what comes after an empty moment");
+}
+
+#[test]
+fn a_service_without_a_door_is_known_by_its_ports() {
+    let headless = || {
+        let port = Port { number: 80, target: service_port("web", "http"), affinity: None };
+        Change::Service(Service { name: object("web"), frontends: vec![], ports: vec![port] })
+    };
+    let mut host = Host::default();
+    host.hears(headless());
+    let behind = |host: &Host| -> BTreeSet<SocketAddr> {
+        host.ports[&object("web")][0].1.draw(Scope::Cluster, usize::MAX).into_iter().collect()
+    };
+    host.hears(slice("web-1", "web", &[("http", 1)]));
+    assert_eq!(behind(&host), hosts(&[1]));
+    host.hears(Change::SliceGone(object("web-1")));
+    assert!(host.table.apply(headless()).is_empty());
+    host.hears(slice("web-2", "web", &[("http", 2)]));
+    assert_eq!(behind(&host), hosts(&[2]), "who has its ports still sees what comes after an empty moment");
+    host.hears(Change::ServiceGone(object("web")));
+    host.hears(Change::SliceGone(object("web-2")));
+    assert!(host.ports.is_empty() && host.table.backends.is_empty());
 }
 
 #[test]
