@@ -183,6 +183,9 @@ pub(crate) struct NodeOptions {
     /// `memory.available<500Mi,nodefs.available<5%` [default: as the kubelet's]
     #[arg(long, value_name = "THRESHOLDS")]
     pub(crate) eviction_hard: Option<Thresholds>,
+    /// How long the node goes on saying that it is short of something after it was
+    #[arg(long, default_value = "5m", value_name = "TIME", value_parser = duration)]
+    pub(crate) eviction_pressure_transition_period: Duration,
     /// A label of the node; can be given several times
     #[arg(long = "labels", value_name = "KEY=VALUE", value_parser = label, value_delimiter = ',')]
     pub(crate) labels: Vec<(String, String)>,

@@ -27,9 +27,23 @@ pub struct Cluster {
     folder: PathBuf,
     node_port_address: Ipv4Addr,
     dns: SocketAddr,
+    disk: Option<Disk>,
     process: Child,
     watchdog: Option<Watchdog>,
 }
+
+/// A file system for the node of a cluster.
+#[derive(Debug, Clone, Copy)]
+pub struct Disk {
+    /// How much it holds, in MiB.
+    pub size: u32,
+    /// How much may be left of it before the node evicts Pods, in MiB.
+    pub threshold: u32,
+}
+
+/// Mounts a file system in memory at $1, which holds $2, and becomes the rest. Nobody else sees the mount, and it goes with
+/// the process, whatever ends that.
+const MOUNT: &str = r#"mount -t tmpfs -o "size=$2" carob-test "$1" && shift 2 && exec "$@""#;
 
 impl Cluster {
     /// The one cluster of this test file.
@@ -44,9 +58,21 @@ impl Cluster {
     /// If it does not start, with the end of its log.
     #[must_use]
     pub fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// As [`Cluster::start`], with a node that keeps its files on a disk of its own.
+    ///
+    /// # Panics
+    /// If it does not start, as where this user may mount nothing, not even for itself.
+    #[must_use]
+    pub fn on(disk: Disk) -> Self {
+        Self::with(Some(disk))
+    }
+
+    fn with(disk: Option<Disk>) -> Self {
         let folder = folder::create();
-        let node_port_address = loopback_of_its_own();
-        let cluster = Self::up(folder, node_port_address);
+        let cluster = Self::up(folder, loopback_of_its_own(), disk);
         for (file, name) in IMAGES {
             cluster.load(&tools::samples().join(format!("{file}.wasm")), name);
         }
@@ -60,7 +86,7 @@ impl Cluster {
         if let Some(watchdog) = self.watchdog.take() {
             watchdog.release();
         }
-        let (process, watchdog) = run(&self.folder, self.node_port_address);
+        let (process, watchdog) = run(&self.folder, self.node_port_address, self.disk);
         self.process = process;
         self.watchdog = Some(watchdog);
         self.wait_until_ready();
@@ -131,10 +157,10 @@ impl Cluster {
         data_dir(&self.folder)
     }
 
-    fn up(folder: PathBuf, node_port_address: Ipv4Addr) -> Self {
-        let (process, watchdog) = run(&folder, node_port_address);
+    fn up(folder: PathBuf, node_port_address: Ipv4Addr, disk: Option<Disk>) -> Self {
+        let (process, watchdog) = run(&folder, node_port_address, disk);
         let dns = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut cluster = Self { folder, node_port_address, dns, process, watchdog: Some(watchdog) };
+        let mut cluster = Self { folder, node_port_address, dns, disk, process, watchdog: Some(watchdog) };
         cluster.wait_until_ready();
         cluster
     }
@@ -173,12 +199,14 @@ impl Drop for Cluster {
     }
 }
 
-fn run(folder: &Path, node_port_address: Ipv4Addr) -> (Child, Watchdog) {
+fn run(folder: &Path, node_port_address: Ipv4Addr, disk: Option<Disk>) -> (Child, Watchdog) {
     let log = File::options().create(true).append(true).open(log(folder)).expect("the log can be written");
-    let mut command = Command::new(tools::carob());
+    let mut command = disk.map_or_else(|| Command::new(tools::carob()), |disk| disk.around(&data_dir(folder)));
     command.args(["up", "--listen", "127.0.0.1:0", "--dns-listen", "127.0.0.1:0", "--log-format", "text"]);
-    // Tests are not about the disk that happens to be left.
-    command.args(["--eviction-hard", "memory.available<50Mi,nodefs.available<1%"]);
+    // Most tests are not about the disk that happens to be left.
+    let nodefs = disk.map_or_else(|| "1%".to_owned(), |disk| format!("{}Mi", disk.threshold));
+    command.args(["--eviction-hard", &format!("memory.available<50Mi,nodefs.available<{nodefs}")]);
+    command.args(["--eviction-pressure-transition-period", "5s"]);
     command.args(["--ingress-http-listen", &format!("{node_port_address}:8080")]);
     command.args(["--ingress-https-listen", &format!("{node_port_address}:8443")]);
     command.arg("--ingress-access-log").arg(access_log(folder));
@@ -187,6 +215,18 @@ fn run(folder: &Path, node_port_address: Ipv4Addr) -> (Child, Watchdog) {
     let process = command.spawn().expect("carob runs");
     let watchdog = Watchdog::over(process.id(), folder);
     (process, watchdog)
+}
+
+impl Disk {
+    /// `carob` with this disk under what its node keeps. Who may mount nothing may do so in a name space of its own.
+    fn around(self, data_dir: &Path) -> Command {
+        let node = data_dir.join("node");
+        fs::create_dir_all(&node).expect("a folder can be made");
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--map-root-user"]);
+        command.args(["sh", "-c", MOUNT, "sh"]).arg(node).arg(format!("{}m", self.size)).arg(tools::carob());
+        command
+    }
 }
 
 fn data_dir(folder: &Path) -> PathBuf {

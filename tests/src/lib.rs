@@ -19,7 +19,7 @@ mod tools;
 mod wait;
 mod watchdog;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Disk};
 pub use fleet::{Fleet, Member};
 pub use http::Http;
 pub use joined::{Node, Server};

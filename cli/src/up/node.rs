@@ -104,6 +104,7 @@ fn config_of(data: &DataDir, images: &ImageStore, place: &Place<'_>, host: &Reso
     let options = place.options;
     let mut config = NodeConfig::new(&place.name, data.node(), images.clone(), place.address);
     config.eviction_hard = options.eviction_hard.clone().unwrap_or(config.eviction_hard);
+    config.eviction_pressure_transition = options.eviction_pressure_transition_period;
     config.kubelet_port = place.kubelet_port;
     config.labels = options.labels.iter().cloned().collect();
     config.taints = options.taints.clone();
