@@ -17,6 +17,7 @@ use crate::files::{Mount, OpenFiles};
 use crate::http::Dispatcher;
 use crate::input::Input;
 use crate::memory::{BelowUse, Memory};
+use crate::memory_group::MemoryGroup;
 use crate::outgoing::Outgoing;
 use crate::output::Output;
 use crate::program::{Compiled, Kind, Program};
@@ -36,6 +37,8 @@ pub struct ContainerConfig {
     pub working_dir: Option<String>,
     /// What it may use.
     pub limits: Limits,
+    /// With whom it shares another memory limit, if it does.
+    pub memory_group: Option<MemoryGroup>,
     /// What a command reads; each instance of a server reads from the same.
     pub input: Input,
     /// Whether it is told that input and output are a terminal.
@@ -271,7 +274,7 @@ impl Container {
         let meter = Meter::new(&cpu, &engine.ticker);
         let state = Arc::new(State {
             cpu,
-            memory: Memory::of_container(config.limits.memory, &engine.memory),
+            memory: Memory::of_container(config.limits.memory, config.memory_group.clone(), &engine.memory),
             files: OpenFiles::of_container(engine.open_files, &engine.files),
             requests: AtomicU64::new(0),
             links,

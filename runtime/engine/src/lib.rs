@@ -31,6 +31,7 @@ mod http;
 mod imports;
 mod input;
 mod memory;
+mod memory_group;
 mod outgoing;
 mod output;
 mod pool;
@@ -48,6 +49,7 @@ pub use engine::{Engine, EngineConfig, EngineError, HttpLimits};
 pub use exec::{Exec, ExecConfig, ExecError};
 pub use files::{Folder, Mount, Quota};
 pub use input::{Input, InputClosed};
+pub use memory_group::MemoryGroup;
 pub use output::{Output, Stream};
 pub use program::{Kind, Program};
 

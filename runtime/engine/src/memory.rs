@@ -5,20 +5,30 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use wasmtime::ResourceLimiter;
 
+use crate::memory_group::MemoryGroup;
+
 /// Bytes of one table element: a pointer, as wasmtime's documentation says.
 const TABLE_ELEMENT: u64 = size_of::<usize>() as u64;
 
-/// Counts the linear memories and tables of all live instances of a container, or of the whole node, and what the host holds
-/// for their resources.
+/// Counts the linear memories and tables of all live instances of a container, of a group of them, or of the whole node, and
+/// what the host holds for their resources.
 pub(crate) struct Memory {
     used: AtomicU64,
     /// The most that was held at once.
     peak: AtomicU64,
     /// `u64::MAX`: none.
     limit: AtomicU64,
-    /// The node's count, for a container's.
-    node: Option<Arc<Memory>>,
+    /// Whose limit it is.
+    whose: &'static str,
+    /// What else it counts in.
+    above: Option<Above>,
     released: Arc<Notify>,
+}
+
+/// Where a container's memory counts beside its own.
+struct Above {
+    group: Option<MemoryGroup>,
+    node: Arc<Memory>,
 }
 
 /// A new limit is below what is held already.
@@ -27,7 +37,7 @@ pub(crate) struct BelowUse {
     pub(crate) held: u64,
 }
 
-/// An instance asked for more than its container, or the node, may hold.
+/// An instance asked for more than its container, those that it shares a limit with, or the node, may hold.
 #[derive(Debug, thiserror::Error)]
 #[error("memory limit exceeded: {held} bytes held, {wanted} more wanted, {whose} limit is {limit} bytes")]
 pub(crate) struct Exceeded {
@@ -39,29 +49,38 @@ pub(crate) struct Exceeded {
 
 impl Memory {
     pub(crate) fn of_node(limit: u64) -> Arc<Memory> {
-        Arc::new(Memory::new(limit, None))
+        Arc::new(Memory::new(limit, "the node's", None))
     }
 
-    pub(crate) fn of_container(limit: Option<u64>, node: &Arc<Memory>) -> Arc<Memory> {
-        Arc::new(Memory::new(limit.unwrap_or(u64::MAX), Some(node.clone())))
+    pub(crate) fn of_group(limit: Option<u64>) -> Memory {
+        Memory::new(limit.unwrap_or(u64::MAX), "the containers' common", None)
     }
 
-    fn new(limit: u64, node: Option<Arc<Memory>>) -> Memory {
+    pub(crate) fn of_container(limit: Option<u64>, group: Option<MemoryGroup>, node: &Arc<Memory>) -> Arc<Memory> {
+        let above = Above { group, node: node.clone() };
+        Arc::new(Memory::new(limit.unwrap_or(u64::MAX), "the container's", Some(above)))
+    }
+
+    fn new(limit: u64, whose: &'static str, above: Option<Above>) -> Memory {
         let (used, peak) = (AtomicU64::new(0), AtomicU64::new(0));
-        Memory { used, peak, limit: AtomicU64::new(limit), node, released: Arc::default() }
+        Memory { used, peak, limit: AtomicU64::new(limit), whose, above, released: Arc::default() }
     }
 
     /// Changes the limit, unless more is held already: a growth that was allowed is never taken back.
     pub(crate) fn resize(&self, limit: Option<u64>) -> Result<(), BelowUse> {
-        let limit = limit.unwrap_or(u64::MAX);
         let held = self.used();
-        if held > limit {
+        if limit.is_some_and(|limit| held > limit) {
             return Err(BelowUse { held });
         }
-        self.limit.store(limit, Ordering::Relaxed);
+        self.set_limit(limit);
+        Ok(())
+    }
+
+    /// Changes the limit, whatever is held.
+    pub(crate) fn set_limit(&self, limit: Option<u64>) {
+        self.limit.store(limit.unwrap_or(u64::MAX), Ordering::Relaxed);
         // What did not fit may fit now.
         self.released.notify_waiters();
-        Ok(())
     }
 
     pub(crate) fn used(&self) -> u64 {
@@ -77,19 +96,14 @@ impl Memory {
         self.released.clone().notified_owned()
     }
 
-    fn reserve(&self, bytes: u64) -> Result<(), Exceeded> {
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Exceeded> {
         let limit = self.limit.load(Ordering::Relaxed);
         let grown = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             used.checked_add(bytes).filter(|sum| *sum <= limit)
         });
-        let before = grown.map_err(|held| Exceeded {
-            held,
-            wanted: bytes,
-            limit,
-            whose: if self.node.is_some() { "the container's" } else { "the node's" },
-        })?;
-        if let Some(node) = &self.node {
-            node.reserve(bytes).inspect_err(|_| {
+        let before = grown.map_err(|held| Exceeded { held, wanted: bytes, limit, whose: self.whose })?;
+        if let Some(above) = &self.above {
+            above.reserve(bytes).inspect_err(|_| {
                 self.used.fetch_sub(bytes, Ordering::Relaxed);
             })?;
         }
@@ -97,12 +111,38 @@ impl Memory {
         Ok(())
     }
 
-    fn release(&self, bytes: u64) {
+    pub(crate) fn release(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
         self.released.notify_waiters();
-        if let Some(node) = &self.node {
-            node.release(bytes);
+        if let Some(above) = &self.above {
+            above.release(bytes);
         }
+    }
+
+    /// Counts `now` where `before` was counted, whether it fits or not.
+    pub(crate) fn replace(&self, before: u64, now: u64) {
+        self.used.fetch_add(now, Ordering::Relaxed);
+        self.release(before);
+    }
+}
+
+impl Above {
+    fn reserve(&self, bytes: u64) -> Result<(), Exceeded> {
+        if let Some(group) = &self.group {
+            group.reserve(bytes)?;
+        }
+        self.node.reserve(bytes).inspect_err(|_| {
+            if let Some(group) = &self.group {
+                group.release(bytes);
+            }
+        })
+    }
+
+    fn release(&self, bytes: u64) {
+        if let Some(group) = &self.group {
+            group.release(bytes);
+        }
+        self.node.release(bytes);
     }
 }
 
@@ -193,7 +233,7 @@ mod tests {
     #[test]
     fn all_stores_of_a_container_share_its_limit() {
         let node = Memory::of_node(u64::MAX);
-        let container = Memory::of_container(Some(3 * PAGE as u64), &node);
+        let container = Memory::of_container(Some(3 * PAGE as u64), None, &node);
         let (mut one, mut two) = (Reservation::new(container.clone()), Reservation::new(container.clone()));
         assert!(one.memory_growing(0, 2 * PAGE, None).unwrap());
         assert!(two.memory_growing(0, PAGE, None).unwrap());
@@ -208,7 +248,7 @@ mod tests {
 
     #[test]
     fn what_the_host_holds_is_counted_up_and_down() {
-        let container = Memory::of_container(Some(3 * PAGE as u64), &Memory::of_node(u64::MAX));
+        let container = Memory::of_container(Some(3 * PAGE as u64), None, &Memory::of_node(u64::MAX));
         let mut store = Reservation::new(container.clone());
         assert!(store.memory_growing(0, PAGE, None).unwrap());
         for (bytes, used) in [(PAGE, 2), (2 * PAGE, 3), (2 * PAGE, 3), (0, 1), (PAGE, 2)] {
@@ -223,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_limit_can_be_changed_but_not_below_what_is_held() {
-        let container = Memory::of_container(Some(PAGE as u64), &Memory::of_node(u64::MAX));
+        let container = Memory::of_container(Some(PAGE as u64), None, &Memory::of_node(u64::MAX));
         let mut store = Reservation::new(container.clone());
         assert!(store.memory_growing(0, 2 * PAGE, None).is_err());
         container.resize(Some(2 * PAGE as u64)).unwrap();
@@ -239,7 +279,7 @@ mod tests {
     #[test]
     fn the_nodes_limit_holds_for_containers_without_one() {
         let node = Memory::of_node(PAGE as u64);
-        let container = Memory::of_container(None, &node);
+        let container = Memory::of_container(None, None, &node);
         let mut store = Reservation::new(container.clone());
         let refused = store.memory_growing(0, 2 * PAGE, None).unwrap_err();
         assert!(refused.to_string().contains("the node's limit"), "{refused}");
@@ -249,7 +289,7 @@ mod tests {
     #[test]
     fn what_the_system_or_the_module_refuses_is_not_counted() {
         let node = Memory::of_node(u64::MAX);
-        let container = Memory::of_container(None, &node);
+        let container = Memory::of_container(None, None, &node);
         let mut store = Reservation::new(container.clone());
         assert!(!store.memory_growing(0, 2 * PAGE, Some(PAGE)).unwrap());
         assert!(store.table_growing(0, 10, None).unwrap());

@@ -10,6 +10,7 @@ mod find;
 mod grep;
 mod list;
 mod net;
+mod new_file;
 mod options;
 mod output;
 mod processes;

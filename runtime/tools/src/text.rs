@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write, stdin};
 use std::time::Duration;
 
 use crate::line;
+use crate::new_file::NewFile;
 use crate::options::{Failure, Spec, each, failed};
 use crate::output;
 
@@ -194,7 +195,7 @@ pub(crate) fn tee(args: &[String]) -> Result<u8, Failure> {
     let options = SPEC.parse(args)?;
     let add = options.has('a');
     let open = |path: &String| {
-        let opened = File::options().create(true).write(true).append(add).truncate(!add).open(path);
+        let opened = if add { NewFile::append(path) } else { NewFile::create(path) };
         opened.map_err(|error| failed(path, error))
     };
     let mut files = options.rest.iter().map(open).collect::<Result<Vec<_>, _>>()?;

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::files::some;
+use crate::new_file;
 use crate::options::{Failure, Spec, each, failed, file_name};
 
 pub(crate) fn rm(args: &[String]) -> Result<u8, Failure> {
@@ -78,7 +79,7 @@ fn to_target(tool: &str, files: &[String], act: impl Fn(&Path, &Path) -> io::Res
 
 fn copy(from: &Path, to: &Path, tree: bool) -> io::Result<()> {
     if !fs::metadata(from)?.is_dir() {
-        return fs::copy(from, to).map(drop);
+        return new_file::copy(from, to);
     }
     if !tree {
         return Err(io::Error::other("is a folder (cp -r copies folders)"));

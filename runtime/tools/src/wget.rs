@@ -1,9 +1,9 @@
 //! wget: HTTP/1.1 over a plain connection.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 
+use crate::new_file::NewFile;
 use crate::options::{Failure, Options, Spec, failed};
 use crate::output;
 
@@ -47,7 +47,7 @@ fn save(options: &Options, target: &Target, answer: &mut Answer) -> std::io::Res
         return Ok(());
     }
     let name = options.value('O').unwrap_or_else(|| target.file_name());
-    let mut file = if name == "-" { None } else { Some(File::create(name)?) };
+    let mut file = if name == "-" { None } else { Some(NewFile::create(name)?) };
     answer.body(|bytes| match &mut file {
         Some(file) => file.write_all(bytes),
         None => {

@@ -84,6 +84,7 @@ fn config(composition: Composition) -> ContainerConfig {
         mounts: Arc::new([]),
         working_dir: None,
         limits: Limits::default(),
+        memory_group: None,
         input: Input::default(),
         terminal: false,
         output: Arc::new(Silent),

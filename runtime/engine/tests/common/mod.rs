@@ -82,6 +82,7 @@ pub(crate) fn config(output: Arc<Printed>) -> ContainerConfig {
         mounts: [].into(),
         working_dir: None,
         limits: Limits::default(),
+        memory_group: None,
         output,
         network: Arc::new(Unplugged),
         input: Input::default(),

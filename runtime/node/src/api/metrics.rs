@@ -54,7 +54,7 @@ fn told(shown: &Shown) -> (Vec<Told>, Vec<Told>) {
         let meta = &view.pod.metadata;
         let (pod, namespace) = (meta.name.as_deref().unwrap_or(""), meta.namespace.as_deref().unwrap_or(""));
         let own = format!("namespace=\"{namespace}\",pod=\"{pod}\"");
-        let mut total = Usage::default();
+        let mut total = Usage { memory_bytes: view.volume_memory(), ..Usage::default() };
         for (brief, usage) in stats::running(&view) {
             total.cpu += usage.cpu;
             total.memory_bytes += usage.memory_bytes;

@@ -66,7 +66,8 @@ fn pod(shown: &Shown, view: &PodView, now: Timestamp) -> Value {
     let containers: Vec<Running> = running(view)
         .map(|(brief, usage)| Running { brief, usage, window: shown.samples.container(view, brief) })
         .collect();
-    let total = containers.iter().fold(Usage::default(), |total, one| Usage {
+    let volumes = Usage { memory_bytes: view.volume_memory(), ..Usage::default() };
+    let total = containers.iter().fold(volumes, |total, one| Usage {
         cpu: total.cpu + one.usage.cpu,
         memory_bytes: total.memory_bytes + one.usage.memory_bytes,
         memory_peak_bytes: total.memory_peak_bytes + one.usage.memory_peak_bytes,

@@ -125,13 +125,15 @@ impl Evictor {
     }
 }
 
+/// What its volumes in memory hold counts too.
 fn of_memory(view: Arc<PodView>) -> Candidate<Victim> {
     let share = |brief: &ContainerBrief| {
         let usage = brief.running.as_ref()?.usage().memory_bytes;
         Some(Share { container: brief.name.clone(), usage, request: view.requested(&brief.name, "memory") })
     };
     let shares: Vec<Share> = view.containers.iter().filter_map(share).collect();
-    let (usage, request) = shares.iter().fold((0, 0), |sum, share| (sum.0 + share.usage, sum.1 + share.request));
+    let (usage, request) =
+        shares.iter().fold((view.volume_memory(), 0), |sum, share| (sum.0 + share.usage, sum.1 + share.request));
     let priority = view.priority();
     Candidate { pod: (view, shares), priority, request, usage }
 }

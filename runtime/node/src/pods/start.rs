@@ -181,6 +181,7 @@ impl Job {
             mounts: Vec::new(),
             working_dir: container.working_dir.clone().filter(|dir| !dir.is_empty()),
             limits: amounts::limits(&self.pod, container),
+            memory_group: self.volumes.memory_group(),
             http_reuse: annotations.and_then(|all| all.get(HTTP_REUSE)).is_some_and(|value| value == "true"),
             network: self.network.clone(),
             capabilities: Arc::default(),

@@ -46,6 +46,11 @@ impl PodView {
         containers.next().and_then(|spec| request(&spec, resource).and_then(quantity::units)).unwrap_or(0)
     }
 
+    /// What its volumes in memory hold.
+    pub(crate) fn volume_memory(&self) -> u64 {
+        self.volumes.upgrade().map_or(0, |volumes| volumes.memory())
+    }
+
     /// Whether something of it runs.
     pub(crate) fn is_alive(&self) -> bool {
         self.containers.iter().any(|brief| brief.running.is_some())

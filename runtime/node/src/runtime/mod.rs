@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use carob_engine::{Capabilities, Interfaces, Mount, Peer};
+use carob_engine::{Capabilities, Interfaces, MemoryGroup, Mount, Peer};
 use carob_net::{HttpService, Network};
 use futures::future::BoxFuture;
 
@@ -43,6 +43,8 @@ pub(crate) struct ContainerSpec {
     pub(crate) working_dir: Option<String>,
     /// What all its instances may use together.
     pub(crate) limits: Limits,
+    /// What it shares with the other containers of its Pod and their memory volumes, if there are any.
+    pub(crate) memory_group: Option<MemoryGroup>,
     /// Whether one instance may answer several requests, one after the other.
     pub(crate) http_reuse: bool,
     /// The Pod's network.

@@ -79,6 +79,7 @@ fn config(spec: ContainerSpec, composition: Composition) -> ContainerConfig {
         input: spec.input,
         terminal: spec.terminal,
         limits: limits(spec.limits),
+        memory_group: spec.memory_group,
         output: Arc::new(Printed(spec.output)),
         network: spec.network,
         http_reuse: spec.http_reuse,

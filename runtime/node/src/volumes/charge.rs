@@ -4,20 +4,19 @@
 //!   containers, if each has one. That is also how much a volume without a `sizeLimit` may hold.
 //! - The containers and memory volumes of all Pods together hold at most what is allocatable of the node.
 //!
-//! A write that does not fit fails, as on a full disk, and the Pod goes on. A container may still grow, within its own limit,
-//! into what its Pod's volumes have taken: that is found within ten seconds, and the Pod is evicted. (A kernel counts what a
-//! container has written as its own memory, and kills it. Here nobody knows any more who has written what.)
+//! A write that does not fit fails, as on a full disk, and the Pod goes on; a container that would grow into what its Pod's
+//! volumes have taken is killed, as OOMKilled. (A kernel counts what a container has written as that container's memory, and
+//! kills it for either. Here nobody knows any more who has written what.)
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use carob_engine::Quota;
+use carob_engine::{MemoryGroup, Quota};
 use k8s_openapi::api::core::v1::{Container, Pod};
 use parking_lot::Mutex;
 
 use super::usage;
-use crate::logs::PodRef;
 use crate::pods::{PodExt, PodTable, PodView};
 use crate::quantity;
 
@@ -48,38 +47,33 @@ impl NodeMemory {
 /// The memory volumes of one Pod.
 pub(super) struct PodMemory {
     node: Arc<NodeMemory>,
-    pod: PodRef,
-    /// In which all of them are.
-    folder: PathBuf,
-    /// What may be written before the next look.
+    uid: String,
+    /// The Pod's containers and these volumes.
+    group: MemoryGroup,
+    /// What the node lets them take before the next look.
     given: Mutex<u64>,
 }
 
 impl PodMemory {
-    pub(super) fn new(node: Arc<NodeMemory>, pod: PodRef, folder: PathBuf) -> Arc<PodMemory> {
-        Arc::new(PodMemory { node, pod, folder, given: Mutex::new(0) })
+    /// All of them are in `folder`.
+    pub(super) fn new(node: Arc<NodeMemory>, pod: &Pod, folder: PathBuf) -> Arc<PodMemory> {
+        let group = MemoryGroup::new(limit(pod), move || usage::of(&folder).bytes);
+        let uid = pod.metadata.uid.clone().unwrap_or_default();
+        Arc::new(PodMemory { node, uid, group, given: Mutex::new(0) })
     }
 
-    /// Why the Pod must go, if its containers and volumes hold more than it may.
-    pub(super) fn exceeded(&self) -> Option<String> {
-        let (limit, held) = self.look();
-        let limit = limit.filter(|limit| held > *limit)?;
-        Some(format!("Pod memory usage of containers and volumes exceeds the total limit of containers {limit}. "))
+    pub(super) fn group(&self) -> &MemoryGroup {
+        &self.group
     }
 
-    /// What the Pod may hold, and what it does.
-    fn look(&self) -> (Option<u64>, u64) {
-        let volumes = usage::of(&self.folder).bytes;
-        self.node.held.lock().insert(self.pod.uid.clone(), volumes);
-        let view = self.node.table.get(&self.pod.namespace, &self.pod.name);
-        let view = view.filter(|view| view.pod.metadata.uid.as_deref() == Some(&self.pod.uid));
-        let containers = view.as_deref().map_or(0, of_containers);
-        (view.and_then(|view| limit(&view.pod)), volumes + containers)
+    /// What the Pod may use has changed.
+    pub(super) fn set_limit(&self, pod: &Pod) {
+        self.group.set_limit(limit(pod));
     }
 
-    fn left(&self) -> u64 {
-        let (limit, held) = self.look();
-        limit.map_or(u64::MAX, |limit| limit.saturating_sub(held)).min(self.node.left())
+    /// Looks how much they hold. It blocks.
+    pub(super) fn look(&self) {
+        self.node.held.lock().insert(self.uid.clone(), self.group.look());
     }
 }
 
@@ -87,17 +81,21 @@ impl Quota for PodMemory {
     fn take(&self, bytes: u64) -> bool {
         let mut given = self.given.lock();
         if *given < bytes {
-            *given = self.left().min(bytes.max(AHEAD));
+            self.look();
+            *given = self.node.left().min(bytes.max(AHEAD));
         }
-        let rest = given.checked_sub(bytes);
-        *given = rest.unwrap_or(*given);
-        rest.is_some()
+        let Some(rest) = given.checked_sub(bytes) else { return false };
+        let fits = self.group.take(bytes);
+        if fits {
+            *given = rest;
+        }
+        fits
     }
 }
 
 impl Drop for PodMemory {
     fn drop(&mut self) {
-        self.node.held.lock().remove(&self.pod.uid);
+        self.node.held.lock().remove(&self.uid);
     }
 }
 
@@ -126,16 +124,18 @@ mod tests {
 
     use super::*;
 
-    fn volumes(node: &Arc<NodeMemory>, uid: &str, dir: &std::path::Path) -> Arc<PodMemory> {
-        let pod = PodRef { namespace: "default".into(), name: uid.into(), uid: uid.into() };
-        PodMemory::new(node.clone(), pod, dir.to_owned())
+    fn volumes(node: &Arc<NodeMemory>, uid: &str, dir: &std::path::Path, limits: Value) -> Arc<PodMemory> {
+        let containers = json!([{"name": "c", "resources": {"limits": limits}}]);
+        let pod = json!({"metadata": {"uid": uid}, "spec": {"containers": containers}});
+        PodMemory::new(node.clone(), &serde_json::from_value(pod).unwrap(), dir.to_owned())
     }
 
     #[test]
     fn all_pods_share_what_the_node_can_give() {
         let (one_dir, other_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let node = NodeMemory::new(PodTable::default(), 10_000);
-        let (one, other) = (volumes(&node, "one", one_dir.path()), volumes(&node, "other", other_dir.path()));
+        let one = volumes(&node, "one", one_dir.path(), json!({}));
+        let other = volumes(&node, "other", other_dir.path(), json!({}));
         assert!(!one.take(10_001) && one.take(9_000));
         fs::write(one_dir.path().join("f"), vec![1; 9_000]).unwrap();
         assert!(!one.take(2_000) && !other.take(2_000));
@@ -143,9 +143,23 @@ mod tests {
         assert!(one.take(2_000), "what was removed may be written again");
         assert!(other.take(2_000));
         fs::write(one_dir.path().join("f"), vec![1; 9_000]).unwrap();
-        assert_eq!(one.exceeded(), None, "a Pod without limits has none to exceed");
+        one.look();
         drop(one);
         assert!(other.take(9_000), "what has gone is not counted");
+    }
+
+    #[test]
+    fn the_volumes_of_a_pod_hold_what_it_may_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = NodeMemory::new(PodTable::default(), 100_000);
+        let volumes = volumes(&node, "one", dir.path(), json!({"memory": "8192"}));
+        let file = dir.path().join("f");
+        for _ in 0..10 {
+            assert!(!volumes.take(8193) && volumes.take(8192));
+            fs::write(&file, vec![1; 8192]).unwrap();
+            assert!(!volumes.take(1));
+            fs::remove_file(&file).unwrap();
+        }
     }
 
     #[test]

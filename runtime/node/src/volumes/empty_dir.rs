@@ -34,7 +34,8 @@ pub(super) fn volume(
     Ok(Volume { quota, ..Volume::at(Place::Folder(folder)) })
 }
 
-/// The bound of a volume with a `sizeLimit`.
+/// The bound of a volume with a `sizeLimit`. One in memory is full when it is reached, as a tmpfs is; for one on disk its Pod
+/// has to go.
 pub(super) fn bound(
     name: &str,
     source: &EmptyDirVolumeSource,
@@ -43,7 +44,8 @@ pub(super) fn bound(
     let limit = source.size_limit.as_ref()?;
     let bytes = quantity::units(limit).filter(|bytes| *bytes > 0)?;
     let message = format!("Usage of EmptyDir volume {name:?} exceeds the limit {:?}. ", limit.0);
-    Some(Bound::new(bytes, message, exceeded.clone()))
+    let told = if is_memory(source) { watch::Sender::new(None) } else { exceeded.clone() };
+    Some(Bound::new(bytes, message, told))
 }
 
 /// The bound of all that a Pod stores, if any container has a limit: they are added up, as a kubelet does.
@@ -86,6 +88,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_full_volume_is_told_where_a_kubelet_evicts() {
+        for (medium, evicts) in [("", true), ("Memory", false)] {
+            let exceeded = watch::Sender::new(None);
+            let source = json!({"medium": medium, "sizeLimit": "1Mi"});
+            let bound = bound("cache", &serde_json::from_value(source).unwrap(), &exceeded).unwrap();
+            assert!(bound.take(1 << 20) && !bound.take(2 << 20));
+            let message = "Usage of EmptyDir volume \"cache\" exceeds the limit \"1Mi\". ";
+            assert_eq!(exceeded.borrow().as_deref(), evicts.then_some(message), "{medium:?}");
+        }
+    }
 
     #[test]
     fn limits_are_added_up_and_named() {

@@ -102,7 +102,7 @@ impl PodVolumes {
             logs += used;
             if let Some(limit) = empty_dir::limit(&container).filter(|limit| used > *limit) {
                 let message = empty_dir::container_message(&container, limit);
-                self.exceed(message);
+                self.exceeded.send_if_modified(|exceeded| exceeded.is_none() && exceeded.replace(message).is_none());
             }
         }
         if let Some(bound) = &self.bound {
@@ -111,12 +111,8 @@ impl PodVolumes {
         let bounds = self.known.lock().bounds.clone();
         bounds.iter().for_each(|bound| bound.check(0));
         let memory = self.known.lock().memory.clone();
-        if let Some(message) = memory.and_then(|memory| memory.exceeded()) {
-            self.exceed(message);
+        if let Some(memory) = memory {
+            memory.look();
         }
-    }
-
-    fn exceed(&self, message: String) {
-        self.exceeded.send_if_modified(|exceeded| exceeded.is_none() && exceeded.replace(message).is_none());
     }
 }

@@ -82,7 +82,7 @@ impl PodVolumes {
         if let Some(payload) = self.payload(pod, volume, look).await? {
             return self.write(name, payload).await;
         }
-        let mounted = self.mount_once(volume, look).await?;
+        let mounted = self.mount_once(pod, volume, look).await?;
         self.known.lock().mounted.insert(name.to_owned(), mounted);
         Ok(())
     }
@@ -184,9 +184,9 @@ impl PodVolumes {
     }
 
     /// A volume whose content is not the node's.
-    async fn mount_once(&self, volume: &VolumeSpec, look: &mut Look) -> Result<Volume, VolumeError> {
+    async fn mount_once(&self, pod: &Pod, volume: &VolumeSpec, look: &mut Look) -> Result<Volume, VolumeError> {
         if let Some(source) = &volume.empty_dir {
-            return self.empty_dir(&volume.name, source).await;
+            return self.empty_dir(pod, &volume.name, source).await;
         }
         if let Some(source) = volume.host_path.clone() {
             let place = blocking(move || host_path::place(&source.path, source.type_.as_deref().unwrap_or_default()));
@@ -206,21 +206,21 @@ impl PodVolumes {
         )))
     }
 
-    async fn empty_dir(&self, name: &str, source: &EmptyDirVolumeSource) -> Result<Volume, VolumeError> {
+    async fn empty_dir(&self, pod: &Pod, name: &str, source: &EmptyDirVolumeSource) -> Result<Volume, VolumeError> {
         let is_memory = empty_dir::is_memory(source);
         let in_memory = is_memory.then(|| self.context.memory.pod(&self.pod.uid)).flatten();
         let folder = in_memory.as_ref().map_or_else(|| self.own_folder(name), |dir| dir.join(name));
         let own = empty_dir::bound(name, source, &self.exceeded);
         self.known.lock().bounds.extend(own.clone());
         let pods = self.bound.clone().filter(|_| in_memory.is_none());
-        let memory = in_memory.map(|dir| self.charged(dir));
+        let memory = in_memory.map(|dir| self.charged(pod, dir));
         let bounds = own.into_iter().chain(pods).collect();
         blocking(move || empty_dir::volume(folder, bounds, memory)).await
     }
 
     /// What is charged for the memory volumes, which are all in `folder`.
-    fn charged(&self, folder: PathBuf) -> Arc<PodMemory> {
-        let new = || PodMemory::new(self.context.node_memory.clone(), self.pod.clone(), folder);
+    fn charged(&self, pod: &Pod, folder: PathBuf) -> Arc<PodMemory> {
+        let new = || PodMemory::new(self.context.node_memory.clone(), pod, folder);
         self.known.lock().memory.get_or_insert_with(new).clone()
     }
 

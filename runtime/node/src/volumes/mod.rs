@@ -45,7 +45,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use carob_engine::{Folder, Mount, Quota};
+use carob_engine::{Folder, MemoryGroup, Mount, Quota};
 use k8s_openapi::api::core::v1::{Container, Pod};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use parking_lot::Mutex;
@@ -187,6 +187,23 @@ impl PodVolumes {
             mounts.push(Mount::folder(root.folder.clone(), "/").read_only(true));
         }
         Ok((mounts, root))
+    }
+
+    /// What its containers share with the volumes that are in memory, if there are any. They are there before containers are.
+    pub(crate) fn memory_group(&self) -> Option<MemoryGroup> {
+        self.known.lock().memory.as_ref().map(|memory| memory.group().clone())
+    }
+
+    /// What the Pod may use has changed.
+    pub(crate) fn limit_memory(&self, pod: &Pod) {
+        if let Some(memory) = &self.known.lock().memory {
+            memory.set_limit(pod);
+        }
+    }
+
+    /// What volumes in memory hold, as of the last look.
+    pub(crate) fn memory(&self) -> u64 {
+        self.memory_group().map_or(0, |group| group.beside())
     }
 
     /// Removes all that is the Pod's own in its volumes.

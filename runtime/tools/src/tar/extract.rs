@@ -1,12 +1,13 @@
 //! Unpacks and lists an archive.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::header::{BLOCK, Header};
 use crate::line;
+use crate::new_file::{self, NewFile};
 use crate::options::{Failure, Options};
 use crate::output;
 
@@ -80,7 +81,7 @@ fn one(options: &Options, base: &Path, path: &Path, header: &Header, content: &m
         b'2' => link(&header.link, &target),
         b'1' => inside(&header.link, 0).map_or_else(
             || Err(io::Error::other("names a file outside")),
-            |other| fs::copy(base.join(other), &target).map(drop),
+            |other| new_file::copy(&base.join(other), &target),
         ),
         b'0' | b'7' => file(&target, header, content, options.has('m')),
         kind => Err(io::Error::other(format!("things of type {:?} are not known here", char::from(kind)))),
@@ -92,13 +93,13 @@ fn file(target: &Path, header: &Header, content: &mut impl Read, touch: bool) ->
     if fs::symlink_metadata(target).is_ok_and(|meta| meta.is_symlink()) {
         fs::remove_file(target)?;
     }
-    let mut file = File::create(target)?;
+    let mut file = NewFile::create(target)?;
     let copied = io::copy(content, &mut file)?;
     if copied < header.size {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     file.flush()?;
-    if touch { Ok(()) } else { file.set_modified(UNIX_EPOCH + Duration::from_secs(header.modified)) }
+    if touch { Ok(()) } else { file.file().set_modified(UNIX_EPOCH + Duration::from_secs(header.modified)) }
 }
 
 /// The only way to make a link that `std` has for every target.

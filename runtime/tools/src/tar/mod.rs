@@ -7,6 +7,7 @@ mod header;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write, stdin, stdout};
 
+use crate::new_file::NewFile;
 use crate::options::{Failure, Options, Spec, failed};
 
 const SPEC: Spec = Spec {
@@ -57,7 +58,7 @@ fn make(options: &Options) -> Result<u8, Failure> {
     let archive = options.value('f').unwrap_or("-");
     let output: Box<dyn Write> = match archive {
         "-" => Box::new(stdout()),
-        path => Box::new(File::create(path).map_err(|error| failed(path, error))?),
+        path => Box::new(NewFile::create(path).map_err(|error| failed(path, error))?),
     };
     create::pack(options, BufWriter::with_capacity(64 * 1024, output)).map_err(|error| match error {
         Failure::Failed(problem) => failed(archive, problem),

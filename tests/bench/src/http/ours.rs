@@ -48,6 +48,7 @@ pub(crate) fn config(args: &[&str]) -> ContainerConfig {
         input: Input::default(),
         terminal: false,
         limits: Limits::default(),
+        memory_group: None,
         output: Arc::new(Silent),
         http_reuse: false,
         capabilities: Arc::default(),

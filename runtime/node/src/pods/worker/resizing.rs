@@ -74,6 +74,7 @@ impl Worker {
             let given = container.resources.unwrap_or_default();
             self.observed.apply(Change::Given { slot, given }, now);
         }
+        self.volumes.limit_memory(&self.pod);
         Ok(())
     }
 
