@@ -148,6 +148,43 @@ fn a_pod_waits_for_its_claim_and_says_so() {
 }
 
 #[test]
+fn a_volume_holds_what_its_claim_asked_for_and_says_how_much() {
+    let kubectl = shared().namespace("full");
+    kubectl.apply(&claim("data", "").replace("64Mi", "8Mi"));
+    let counting = prober("keeper", &["--count", "1000000", "--period-ms", "1000"]);
+    kubectl.apply(&counting.replace("samples/file-prober:1", "samples/counter:1"));
+    kubectl.run(&["wait", "pod/keeper", "--for=jsonpath={.status.phase}=Running", "--timeout=90s"]);
+    let store = |mebibytes: usize| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), vec![b'x'; mebibytes << 20]).unwrap();
+        kubectl.attempt(&["cp", file.path().to_str().unwrap(), "keeper:/data/file"])
+    };
+    let refused = store(16);
+    assert!(refused.code != 0 && refused.stderr.contains("No space left on device"), "{refused:?}");
+    let (_, folder) = volume(&kubectl);
+    let held = std::fs::metadata(folder.join("file")).unwrap().len();
+    assert!((7 << 20..=8 << 20).contains(&held), "{held}");
+    kubectl.run(&["exec", "keeper", "--", "rm", "/data/file"]);
+    let again = store(4);
+    assert_eq!(again.code, 0, "what was removed may be written again: {again:?}");
+    assert_eq!(phase(&kubectl, "pod", "keeper"), "Running");
+
+    let node = kubectl.field(&["nodes"], "{.items[0].metadata.name}");
+    let summary = kubectl.run(&["get", "--raw", &format!("/api/v1/nodes/{node}/proxy/stats/summary")]);
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    let pods = summary["pods"].as_array().unwrap();
+    let pod = pods.iter().find(|pod| pod["podRef"]["namespace"] == "full").unwrap();
+    let mut volumes = pod["volume"].as_array().unwrap().iter();
+    let told = volumes.find(|volume| volume["name"] == "data").unwrap();
+    assert_eq!(told["pvcRef"], serde_json::json!({"name": "data", "namespace": "full"}));
+    assert_eq!(told["capacityBytes"], 8 << 20);
+    let used = told["usedBytes"].as_u64().unwrap();
+    assert!((4 << 20..5 << 20).contains(&used), "{told}");
+    assert_eq!(told["availableBytes"].as_u64(), Some((8 << 20) - used));
+    kubectl.run(&["delete", "pod/keeper", "pvc/data", "--grace-period=1"]);
+}
+
+#[test]
 fn the_default_class_is_marked_and_its_claims_do_not_grow() {
     let kubectl = shared().namespace("grows");
     let row = kubectl.run(&["get", "storageclass", "local-path", "--no-headers"]);

@@ -31,7 +31,7 @@ use crate::registration::{NodeFacts, allocatable, keep_lease, keep_node};
 use crate::runtime::{Runtime, WasmRuntime};
 use crate::stats::{self, Samples};
 use crate::tools;
-use crate::volumes::{MemoryDirs, NodeMemory, Objects, Roots};
+use crate::volumes::{Capacities, MemoryDirs, NodeMemory, Objects, Roots};
 
 /// How a node is named and what it may use.
 #[derive(Clone)]
@@ -152,6 +152,7 @@ impl Node {
             objects: Objects::new(client.clone()),
             memory: MemoryDirs::of(&config.data_dir),
             node_memory: NodeMemory::new(table.clone(), memory),
+            capacities: Capacities::default(),
             roots: Roots::new(config.data_dir.join("roots")),
             labels,
             client,

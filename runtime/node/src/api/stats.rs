@@ -12,7 +12,7 @@ use crate::machine::{Disk, MachineUse, resident_bytes};
 use crate::pods::{ContainerBrief, PodView};
 use crate::runtime::Usage;
 use crate::stats::{Window, started_at};
-use crate::volumes::{Size, Stored};
+use crate::volumes::{Size, Stored, StoredVolume};
 
 pub(super) async fn summary(State(shown): State<Shown>) -> Json<Value> {
     let now = Timestamp::now();
@@ -85,14 +85,21 @@ fn pod(shown: &Shown, view: &PodView, now: Timestamp) -> Value {
         "cpu": cpu(total.cpu, window, now),
         "memory": memory(&total, now),
         "network": network(view, now),
-        "volume": stored.volumes.iter().map(|(name, size)| volume(name, *size, now)).collect::<Vec<Value>>(),
+        "volume": stored.volumes.iter().map(|one| volume(view, one, now)).collect::<Vec<Value>>(),
         "ephemeral-storage": storage(stored.ephemeral(), now),
     })
 }
 
-fn volume(name: &str, size: Size, now: Timestamp) -> Value {
-    let mut volume = storage(size, now);
-    volume["name"] = json!(name);
+fn volume(view: &PodView, stored: &StoredVolume, now: Timestamp) -> Value {
+    let mut volume = storage(stored.size, now);
+    volume["name"] = json!(stored.name);
+    if let Some(claim) = &stored.claim {
+        volume["pvcRef"] = json!({"name": claim, "namespace": view.pod.metadata.namespace});
+    }
+    if let Some(capacity) = stored.capacity {
+        volume["capacityBytes"] = json!(capacity);
+        volume["availableBytes"] = json!(capacity.saturating_sub(stored.size.bytes));
+    }
     volume
 }
 

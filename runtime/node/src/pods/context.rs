@@ -20,7 +20,7 @@ use crate::keyvalue::Buckets;
 use crate::logs::{LogHub, PodDirs};
 use crate::node::ClusterNames;
 use crate::runtime::Runtime;
-use crate::volumes::{MemoryDirs, NodeMemory, Objects, Roots};
+use crate::volumes::{Capacities, MemoryDirs, NodeMemory, Objects, Roots};
 
 pub(crate) struct Context {
     pub(crate) client: Client,
@@ -47,6 +47,7 @@ pub(crate) struct Context {
     pub(crate) objects: Objects,
     pub(crate) memory: MemoryDirs,
     pub(crate) node_memory: Arc<NodeMemory>,
+    pub(crate) capacities: Capacities,
     pub(crate) roots: Roots,
     /// What the node is short of.
     pub(crate) pressure: watch::Receiver<Pressure>,

@@ -1,10 +1,13 @@
 //! Claims: from a PersistentVolumeClaim to the folder of this machine that its volume is.
 
+use carob_volumes::annotations::PROVISIONED_BY;
 use carob_volumes::node_selector::{NodeView, any_term};
+use carob_volumes::{LOCAL_PATH, annotation};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimVolumeSource};
 
 use super::error::VolumeError;
 use super::{Place, host_path};
+use crate::quantity;
 
 /// The name of the volume that the claim is bound to.
 pub(super) fn volume_name<'a>(
@@ -36,6 +39,14 @@ pub(super) fn place(name: &str, volume: Option<&PersistentVolume>, node: NodeVie
     }
 }
 
+/// How many bytes a volume may hold that a node has made for a claim. What others have made is as large as they say, and
+/// nobody watches over it, as in Kubernetes.
+pub(super) fn capacity(volume: &PersistentVolume) -> Option<u64> {
+    let is_ours = annotation(&volume.metadata, PROVISIONED_BY) == Some(LOCAL_PATH);
+    let capacity = volume.spec.as_ref().filter(|_| is_ours)?.capacity.as_ref()?;
+    capacity.get("storage").and_then(quantity::units)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -61,6 +72,15 @@ mod tests {
             let claim: Option<PersistentVolumeClaim> = claim.map(|claim| serde_json::from_value(claim).unwrap());
             let found = volume_name(&source, "ns", claim.as_ref()).map_err(|error| error.to_string());
             assert_eq!(found, expected.map_err(str::to_owned));
+        }
+    }
+
+    #[test]
+    fn what_a_claim_asked_for_bounds_what_a_node_has_made() {
+        for (maker, expected) in [(LOCAL_PATH, Some(64 << 20)), ("example.com/other", None)] {
+            let volume = serde_json::from_value(json!({
+                "metadata": {"annotations": {PROVISIONED_BY: maker}}, "spec": {"capacity": {"storage": "64Mi"}}}));
+            assert_eq!(capacity(&volume.unwrap()), expected, "{maker}");
         }
     }
 

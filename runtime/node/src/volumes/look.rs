@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use carob_engine::Quota;
 use carob_volumes::node_selector::NodeView;
 use futures::future::{BoxFuture, select_all};
 use jiff::Timestamp;
@@ -23,7 +24,8 @@ use super::payload::{self, Payload};
 use super::projected::Sources;
 use super::token::{self, Token};
 use super::{
-    Failed, Inputs, Place, PodVolumes, Volume, atomic, claim, downward_api, empty_dir, host_path, keyed, projected,
+    Claimed, Failed, Inputs, Place, PodVolumes, Volume, atomic, claim, downward_api, empty_dir, host_path, keyed,
+    projected,
 };
 use crate::pods::PodExt;
 
@@ -229,13 +231,21 @@ impl PodVolumes {
         let claim = look.see(objects.claim(namespace, &source.claim_name)).await?;
         let name = claim::volume_name(source, namespace, claim.as_deref())?.to_owned();
         let volume = look.see(objects.volume(&name)).await?;
+        let capacity = volume.as_deref().and_then(claim::capacity);
         let context = self.context.clone();
         let place = blocking(move || {
             let node = NodeView { name: &context.node_name, labels: &context.labels };
             claim::place(&name, volume.as_deref(), node)
         });
         let place = place.await?;
-        Ok(Volume { read_only: source.read_only == Some(true), foreign: true, ..Volume::at(place) })
+        let bound = capacity.map(|bytes| self.context.capacities.of(place.folder(), bytes));
+        Ok(Volume {
+            read_only: source.read_only == Some(true),
+            foreign: true,
+            quota: bound.map(|bound| bound as Arc<dyn Quota>),
+            claim: Some(Claimed { name: source.claim_name.clone(), capacity }),
+            ..Volume::at(place)
+        })
     }
 
     fn own_folder(&self, volume: &str) -> PathBuf {

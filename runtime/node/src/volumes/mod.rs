@@ -19,6 +19,7 @@
 //! - a changed ConfigMap or Secret is seen at once, not at the next sync.
 
 mod atomic;
+mod capacity;
 mod charge;
 mod claim;
 mod downward_api;
@@ -51,13 +52,14 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+pub(crate) use capacity::Capacities;
 pub(crate) use charge::NodeMemory;
 pub(crate) use error::VolumeError;
 pub(crate) use given::message;
 pub(crate) use memory::MemoryDirs;
 pub(crate) use objects::Objects;
 pub(crate) use root::{Root, Roots};
-pub(crate) use stored::Stored;
+pub(crate) use stored::{Stored, StoredVolume};
 pub(crate) use usage::Size;
 
 use crate::images::Image;
@@ -99,11 +101,21 @@ struct Volume {
     /// Others than the node and its guests make files there.
     foreign: bool,
     quota: Option<Arc<dyn Quota>>,
+    claim: Option<Claimed>,
+}
+
+/// What a volume has been claimed by.
+#[derive(Clone)]
+struct Claimed {
+    name: String,
+    /// How many bytes the claim got, if the volume holds no more.
+    capacity: Option<u64>,
 }
 
 impl Volume {
     fn at(place: Place) -> Volume {
-        Volume { folder: Folder::at(place.folder()), place, read_only: false, live: false, foreign: false, quota: None }
+        let folder = Folder::at(place.folder());
+        Volume { folder, place, read_only: false, live: false, foreign: false, quota: None, claim: None }
     }
 }
 

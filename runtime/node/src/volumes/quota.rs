@@ -34,6 +34,11 @@ impl Bound {
         Arc::new(Bound { limit, left, folders: Mutex::default(), beside, message, exceeded })
     }
 
+    /// In bytes.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// Counts what is in `folder` too.
     pub(super) fn add(&self, folder: PathBuf) {
         let mut folders = self.folders.lock();

@@ -7,12 +7,23 @@ use crate::pods::{PodExt, PodView};
 /// What is stored of a Pod on this node, as it was found at one look.
 #[derive(Default)]
 pub(crate) struct Stored {
-    /// What each volume of the Pod's own holds, by name.
-    pub(crate) volumes: Vec<(String, Size)>,
-    /// Those that are in memory do not count as storage.
-    in_memory: Vec<String>,
+    /// The Pod's own, and those that claims got.
+    pub(crate) volumes: Vec<StoredVolume>,
     /// What each container has printed, by name.
     logs: Vec<(String, Size)>,
+}
+
+/// A volume with what it holds.
+pub(crate) struct StoredVolume {
+    /// Its name in the Pod.
+    pub(crate) name: String,
+    pub(crate) size: Size,
+    /// The name of the claim that got it, if it is not the Pod's own.
+    pub(crate) claim: Option<String>,
+    /// How many bytes it may hold, if that is bounded by its claim.
+    pub(crate) capacity: Option<u64>,
+    /// Whether it counts against limits of `ephemeral-storage`.
+    is_ephemeral: bool,
 }
 
 impl Stored {
@@ -22,7 +33,6 @@ impl Stored {
         let log = |name: &str| usage::of(&volumes.context.dirs.logs(&volumes.pod, name));
         Stored {
             volumes: volumes.sizes(),
-            in_memory: volumes.in_memory(),
             logs: view.pod.containers().map(|one| (one.name.clone(), log(&one.name))).collect(),
         }
     }
@@ -34,8 +44,8 @@ impl Stored {
 
     /// All that counts against limits of `ephemeral-storage`.
     pub(crate) fn ephemeral(&self) -> Size {
-        let on_disk = self.volumes.iter().filter(|(name, _)| !self.in_memory.contains(name));
-        on_disk.chain(&self.logs).fold(Size::default(), |sum, (_, size)| Size {
+        let volumes = self.volumes.iter().filter(|volume| volume.is_ephemeral).map(|volume| volume.size);
+        volumes.chain(self.logs.iter().map(|(_, size)| *size)).fold(Size::default(), |sum, size| Size {
             bytes: sum.bytes + size.bytes,
             entries: sum.entries + size.entries,
         })
@@ -43,23 +53,18 @@ impl Stored {
 }
 
 impl PodVolumes {
-    fn sizes(&self) -> Vec<(String, Size)> {
+    fn sizes(&self) -> Vec<StoredVolume> {
         let mounted = self.known.lock().mounted.clone();
-        let own = mounted.into_iter().filter(|(_, volume)| self.is_on_disk(volume) || self.is_in_memory(volume));
-        own.map(|(name, volume)| (name, usage::of(volume.place.folder()))).collect()
+        mounted.into_iter().filter_map(|(name, volume)| self.stored(name, &volume)).collect()
     }
 
-    fn in_memory(&self) -> Vec<String> {
-        let known = self.known.lock();
-        let in_memory = known.mounted.iter().filter(|(_, volume)| self.is_in_memory(volume));
-        in_memory.map(|(name, _)| name.clone()).collect()
-    }
-
-    fn is_on_disk(&self, volume: &Volume) -> bool {
-        volume.place.folder().starts_with(self.context.dirs.volumes(&self.pod))
-    }
-
-    fn is_in_memory(&self, volume: &Volume) -> bool {
-        self.context.memory.holds(volume.place.folder())
+    /// Nobody looks through folders of the host's that nobody has bounded: they may be large.
+    fn stored(&self, name: String, volume: &Volume) -> Option<StoredVolume> {
+        let folder = volume.place.folder();
+        let is_ephemeral = folder.starts_with(self.context.dirs.volumes(&self.pod));
+        let capacity = volume.claim.as_ref().and_then(|claim| claim.capacity);
+        let is_looked_at = is_ephemeral || capacity.is_some() || self.context.memory.holds(folder);
+        let claim = volume.claim.as_ref().map(|claim| claim.name.clone());
+        is_looked_at.then(|| StoredVolume { name, size: usage::of(folder), claim, capacity, is_ephemeral })
     }
 }
