@@ -1,16 +1,17 @@
 //! A `carob up` of one's own.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 
 use crate::folder;
 use crate::kubectl::Kubectl;
+use crate::said::Said;
 use crate::tools;
+use crate::wait::PATIENCE;
 use crate::watchdog::Watchdog;
 
 /// The samples, and the names under which each cluster has them.
@@ -166,20 +167,17 @@ impl Cluster {
     }
 
     fn wait_until_ready(&mut self) {
-        let output = self.process.stdout.take().expect("the output is piped");
-        match wait_for_ready_line(output) {
+        let mut output = Said::of(self.process.stdout.take().expect("the output is piped"));
+        match output.until_within("\nready", PATIENCE) {
             Ok(said) => self.dns = dns_address(&said).expect("it says where DNS is answered"),
-            Err(said) => self.never_ready(&said),
+            Err(problem) => self.never_ready(&problem),
         }
     }
 
-    fn never_ready(&self, said: &str) -> ! {
+    fn never_ready(&self, problem: &str) -> ! {
         let log = fs::read_to_string(log(&self.folder)).unwrap_or_default();
         let end: Vec<&str> = log.lines().rev().take(20).collect();
-        panic!(
-            "carob up ended before it was ready. It said:\n{said}\nThe end of its log, last line first:\n{}",
-            end.join("\n")
-        );
+        panic!("carob up: {problem}\nThe end of its log, last line first:\n{}", end.join("\n"));
     }
 }
 
@@ -239,22 +237,6 @@ fn access_log(folder: &Path) -> PathBuf {
 
 fn log(folder: &Path) -> PathBuf {
     folder.join("carob.log")
-}
-
-/// Reads until the line that begins with `ready`, and goes on reading after it, so that nobody waits for a full pipe. Answers
-/// what came before it.
-fn wait_for_ready_line(output: ChildStdout) -> Result<String, String> {
-    let mut said = String::new();
-    let mut lines = BufReader::new(output).lines();
-    for line in lines.by_ref().map_while(Result::ok) {
-        if line.starts_with("ready") {
-            thread::spawn(move || lines.for_each(drop));
-            return Ok(said);
-        }
-        said.push_str(&line);
-        said.push('\n');
-    }
-    Err(said)
 }
 
 /// All of 127.0.0.0/8 is this machine: clusters that run side by side do not fight for node ports.

@@ -7,15 +7,18 @@ use std::sync::Once;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::room::assert_room;
+
 const PREFIX: &str = "carob-test-";
 
 /// A new folder of this test process.
 ///
 /// # Panics
-/// If none can be made.
+/// If none can be made, or there is no room for what would be in it.
 pub(crate) fn create() -> PathBuf {
     static SWEEP: Once = Once::new();
     SWEEP.call_once(sweep);
+    assert_room(&temp_dir());
     let own = std::process::id();
     let began = began(own).expect("the running process has begun");
     let prefix = format!("{PREFIX}{own}-{began}-");

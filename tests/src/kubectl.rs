@@ -6,13 +6,17 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::network::Machine;
+use crate::said::Said;
 use crate::tools;
 use crate::wait::PATIENCE;
+
+/// More than the longest that any test lets kubectl itself wait.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// What a command ended with.
 #[derive(Debug)]
@@ -105,6 +109,10 @@ impl Kubectl {
     }
 
     /// Runs a command that may fail.
+    ///
+    /// # Panics
+    /// If it does not end, with all it said.
+    #[track_caller]
     pub fn attempt(&self, arguments: &[&str]) -> Outcome {
         self.attempt_with(arguments, "")
     }
@@ -112,16 +120,28 @@ impl Kubectl {
     /// As [`Kubectl::attempt`], with something to read.
     ///
     /// # Panics
-    /// If kubectl cannot be started.
+    /// If kubectl cannot be started, or does not end.
+    #[track_caller]
     pub fn attempt_with(&self, arguments: &[&str], input: &str) -> Outcome {
         let mut child = self.command(arguments).stderr(Stdio::piped()).spawn().expect("kubectl runs");
-        let mut stdin = child.stdin.take().expect("the input is piped");
+        let (mut stdin, input) = (child.stdin.take().expect("the input is piped"), input.to_owned());
         // Who does not read all of it has decided without it.
-        let _ = stdin.write_all(input.as_bytes());
-        drop(stdin);
-        let output = child.wait_with_output().expect("kubectl ends");
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Outcome { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+        thread::spawn(move || stdin.write_all(input.as_bytes()));
+        let mut stdout = Said::of(child.stdout.take().expect("the output is piped"));
+        let mut stderr = Said::of(child.stderr.take().expect("the errors are piped"));
+        let deadline = Instant::now() + LIMIT;
+        if !stdout.ends_by(deadline) || !stderr.ends_by(deadline) {
+            let _ = child.kill();
+            let _ = child.wait();
+            let (words, circumstances) = (arguments.join(" "), self.circumstances(arguments));
+            panic!(
+                "kubectl {words} did not end within {LIMIT:?}; it said:\n{}{}{circumstances}",
+                stdout.text(),
+                stderr.text()
+            );
+        }
+        let code = child.wait().expect("kubectl ends").code().unwrap_or(-1);
+        Outcome { code, stdout: stdout.text().to_owned(), stderr: stderr.text().to_owned() }
     }
 
     /// `kubectl apply` of a manifest, in YAML or JSON.

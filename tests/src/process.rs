@@ -1,11 +1,12 @@
 //! A `carob` that runs until it is killed, and never longer than its test.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
+use crate::said::Said;
+use crate::wait::PATIENCE;
 use crate::watchdog::Watchdog;
 
 pub(crate) struct Process {
@@ -46,12 +47,12 @@ impl Process {
         self.child.try_wait().expect("it can be waited for").is_some()
     }
 
-    /// Reads until a line that begins so, and goes on reading after it, so that nobody waits for a full pipe.
+    /// Waits for a line that begins so and is not the first.
     pub(crate) fn wait_for(&mut self, word: &str) {
-        let mut lines = BufReader::new(self.child.stdout.take().expect("the output is piped")).lines();
-        let found = lines.by_ref().map_while(Result::ok).any(|line| line.starts_with(word));
-        assert!(found, "carob ended before it said {word:?}. Its log:\n{}", self.log());
-        thread::spawn(move || lines.for_each(drop));
+        let mut output = Said::of(self.child.stdout.take().expect("the output is piped"));
+        if let Err(problem) = output.until_within(&format!("\n{word}"), PATIENCE) {
+            panic!("carob: {problem}\nIts log:\n{}", self.log());
+        }
     }
 
     pub(crate) fn log(&self) -> String {

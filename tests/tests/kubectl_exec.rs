@@ -1,10 +1,10 @@
 //! kubectl's ways into a Pod: exec, attach, cp, port-forward.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::process::{Child, Command, Stdio};
 
-use carob_tests::{Cluster, Http, Kubectl, Lines, eventually, eventually_some, manifests, samples};
+use carob_tests::{Cluster, Http, Kubectl, Lines, Said, eventually, eventually_some, manifests, samples};
 
 /// A Pod that counts for a long time, with a volume at `/data`.
 fn counter(namespace: &str) -> Kubectl {
@@ -107,45 +107,40 @@ fn in_a_terminal(kubectl: &Kubectl, arguments: &[&str]) -> Child {
     script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script runs: it is in bsdutils")
 }
 
-/// Reads until the words have come; answers all that was read.
-fn read_until(output: &mut impl BufRead, words: &str) -> String {
-    let mut seen = String::new();
-    while !seen.contains(words) {
-        let read = output.fill_buf().expect("the output can be read");
-        assert!(!read.is_empty(), "it ended before {words:?}: {seen:?}");
-        seen.push_str(&String::from_utf8_lossy(read));
-        let length = read.len();
-        output.consume(length);
-    }
-    seen
+fn said(child: &mut Child) -> Said {
+    Said::of(child.stdout.take().expect("the output is piped"))
+}
+
+/// Its exit code, once it has ended.
+fn ended(child: &mut Child) -> Option<i32> {
+    eventually_some("the program ends", || child.try_wait().expect("it is ours")).code()
 }
 
 #[test]
 fn a_terminal_shows_what_is_typed_and_ends_lines_input_and_programs() {
     let kubectl = counter("tty");
     assert_eq!(attempt(&kubectl, &["tty"]).1, "not a tty\n");
-    let child = in_a_terminal(&kubectl, &["exec", "--stdin", "--tty", "job", "--", "tty"]);
-    let output = child.wait_with_output().expect("it ends");
-    assert!(output.status.success());
-    assert!(String::from_utf8_lossy(&output.stdout).contains("/dev/tty\r\n"), "{output:?}");
+    let mut child = in_a_terminal(&kubectl, &["exec", "--stdin", "--tty", "job", "--", "tty"]);
+    said(&mut child).until("/dev/tty\r\n");
+    assert_eq!(ended(&mut child), Some(0));
 
     let mut child = in_a_terminal(&kubectl, &["exec", "--stdin", "--tty", "job", "--", "cat"]);
     let mut keys = child.stdin.take().expect("the input is piped");
-    let mut screen = BufReader::new(child.stdout.take().expect("the output is piped"));
+    let mut screen = said(&mut child);
     keys.write_all(b"helo\x7flo\r").expect("kubectl reads");
-    let seen = read_until(&mut screen, "\nhello");
+    let seen = screen.until("\nhello");
     assert!(seen.contains("helo\x08 \x08lo\r\n"), "the terminal shows what is typed: {seen:?}");
     keys.write_all(b"\x04").expect("kubectl reads");
-    assert!(child.wait().expect("it ends").success(), "the input has ended");
+    assert_eq!(ended(&mut child), Some(0), "the input has ended");
 
     let counting = ["exec", "--stdin", "--tty", "job", "--", "counter", "--count", "9", "--period-ms", "1000000"];
     let mut child = in_a_terminal(&kubectl, &counting);
     let mut keys = child.stdin.take().expect("the input is piped");
-    let mut screen = BufReader::new(child.stdout.take().expect("the output is piped"));
+    let mut screen = said(&mut child);
     // Once it has printed, kubectl has the terminal: before, a Ctrl-C would be for kubectl itself.
-    read_until(&mut screen, "1\r\n");
+    screen.until("1\r\n");
     keys.write_all(b"\x03").expect("kubectl reads");
-    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(ended(&mut child), Some(130));
 }
 
 #[test]
@@ -158,13 +153,13 @@ fn a_debugger_is_typed_to_inside_a_running_pod() {
     };
     let mut child = attached("typed", &["cat"]);
     let mut keys = child.stdin.take().expect("the input is piped");
-    let mut screen = BufReader::new(child.stdout.take().expect("the output is piped"));
+    let mut screen = said(&mut child);
     let container = "{.status.ephemeralContainerStatuses[?(@.name=='typed')].state.running.startedAt}";
     eventually("the debugger runs", || !kubectl.field(&["pod", "job"], container).is_empty());
     keys.write_all(b"anybody?\r").expect("kubectl reads");
-    read_until(&mut screen, "anybody?\r\nanybody?");
+    screen.until("anybody?\r\nanybody?");
     keys.write_all(b"\x04").expect("kubectl reads");
-    assert!(child.wait().expect("it ends").success(), "the input has ended");
+    assert_eq!(ended(&mut child), Some(0), "the input has ended");
     // It has the Pod's loopback, and is another container than the one that counts.
     let once = [&debug[..], &["once", "--attach", "--", "printenv", "GREETING"]].concat();
     let told = kubectl.attempt(&once);
@@ -321,12 +316,12 @@ fn a_port_that_nobody_listens_on_is_told() {
     let kubectl = counter("closed");
     let mut command = kubectl.command(&["port-forward", "pod/job", ":9"]);
     let mut child = command.stderr(Stdio::piped()).spawn().expect("kubectl runs");
-    let mut output = BufReader::new(child.stdout.take().expect("the output is piped"));
-    let line = read_until(&mut output, "\n");
+    let mut output = said(&mut child);
+    let line = output.until("\n");
     let address = line.split_whitespace().nth(2).expect("the address is the third word").to_owned();
-    let mut errors = BufReader::new(child.stderr.take().expect("the errors are piped"));
+    let mut errors = Said::of(child.stderr.take().expect("the errors are piped"));
     Http::default().get(&format!("http://{address}/")).expect_err("nobody answers");
-    let told = eventually_some("kubectl says why", || Some(read_until(&mut errors, "refused")));
+    let told = errors.until("refused");
     assert!(told.contains("error forwarding port 9 to pod"), "{told}");
     let _ = child.kill();
     let _ = child.wait();
