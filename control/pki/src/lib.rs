@@ -15,6 +15,7 @@ mod kubeconfig;
 mod node;
 mod pair;
 mod request;
+mod tls;
 mod token_key;
 
 pub use authority::{Authority, CLOCK_SKEW, Names, Usage};
@@ -25,6 +26,7 @@ pub use kubeconfig::kubeconfig;
 pub use node::{NODE_USER_PREFIX, NODES_GROUP, NodeIdentity, node_user};
 pub use pair::{KeyPair, Validity, groups, pem};
 pub use request::{CertificateRequest, RequestError, Requested};
+pub use tls::{Shown, client_of_anyone, client_trusting};
 pub use token_key::{PublicKey, TokenKey};
 
 use std::io;

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use carob_pki::CaHash;
+use carob_pki::{CaHash, Shown, client_trusting};
 use http::Uri;
 use parking_lot::Mutex;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{Error, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -18,12 +18,12 @@ use super::IdentityError;
 /// The authority's certificate, in DER: of those that the server shows the one with this hash, by which its own is signed.
 pub(super) async fn authority(server: &str, hash: CaHash) -> Result<CertificateDer<'static>, IdentityError> {
     let (name, address) = address(server)?;
-    let verifier = Arc::new(Pinned { hash, provider: Arc::new(ring::default_provider()), found: Mutex::default() });
-    let mut config = ClientConfig::builder_with_provider(verifier.provider.clone())
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier.clone())
-        .with_no_client_auth();
+    let found: Arc<Mutex<Option<CertificateDer<'static>>>> = Arc::default();
+    let finds = found.clone();
+    let mut config = client_trusting(move |shown| {
+        *finds.lock() = Some(pinned(shown, hash)?);
+        Ok(())
+    })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let unreachable = |source| IdentityError::Unreachable { server: server.to_owned(), source };
     let stream = TcpStream::connect(&address).await.map_err(unreachable)?;
@@ -34,7 +34,7 @@ pub(super) async fn authority(server: &str, hash: CaHash) -> Result<CertificateD
         }
         Err(error) => return Err(unreachable(error)),
     }
-    let found = verifier.found.lock().take();
+    let found = found.lock().take();
     found.ok_or_else(|| IdentityError::NotTrusted {
         server: server.to_owned(),
         why: "it shows no certificate".to_owned(),
@@ -52,59 +52,18 @@ pub(super) fn address(server: &str) -> Result<(ServerName<'static>, String), Ide
     parse().ok_or_else(|| IdentityError::Url(server.to_owned()))
 }
 
-#[derive(Debug)]
-struct Pinned {
-    hash: CaHash,
-    provider: Arc<CryptoProvider>,
-    found: Mutex<Option<CertificateDer<'static>>>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let authority = intermediates.iter().find(|shown| CaHash::of_der(shown) == Some(self.hash));
-        let Some(authority) = authority else {
-            return Err(Error::General(format!(
-                "none of its certificates is the authority with the hash {}",
-                self.hash
-            )));
-        };
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.clone().into_owned())?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone()).build();
-        let verifier = verifier.map_err(|error| Error::General(error.to_string()))?;
-        let verified = verifier.verify_server_cert(end_entity, &[], server_name, ocsp_response, now)?;
-        *self.found.lock() = Some(authority.clone().into_owned());
-        Ok(verified)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+/// The authority with this hash among what a server shows, if the server's certificate is signed by it.
+fn pinned(shown: &Shown<'_>, hash: CaHash) -> Result<CertificateDer<'static>, Error> {
+    let authority = shown.others.iter().find(|one| CaHash::of_der(one) == Some(hash));
+    let none = || Error::General(format!("none of its certificates is the authority with the hash {hash}"));
+    let authority = authority.ok_or_else(none)?.clone().into_owned();
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.clone())?;
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    let verifier = verifier.map_err(|error| Error::General(error.to_string()))?;
+    verifier.verify_server_cert(shown.certificate, &[], shown.name, &[], shown.now)?;
+    Ok(authority)
 }
 
 #[cfg(test)]
