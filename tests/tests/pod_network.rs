@@ -89,6 +89,32 @@ fn a_pod_is_reached_at_its_own_address_and_nobody_at_a_closed_port() {
 }
 
 #[test]
+fn the_loopback_of_a_pod_has_both_address_families() {
+    let kubectl = cluster().namespace("loopback");
+    kubectl.apply(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec:
+  restartPolicy: OnFailure
+  terminationGracePeriodSeconds: 1
+  containers:
+    - {name: six, image: "samples/tcp-echo:1", args: ["[::]:7"]}
+    - {name: four, image: "samples/tcp-echo:1", args: ["0.0.0.0:7"]}
+    - {name: client, image: "samples/echo-client:1", args: [tcp, "[::1]:7", tcp, "127.0.0.1:7"]}
+    - {name: client-p3, image: "samples/echo-client-p3:1", args: [tcp, "[::1]:7", tcp, "127.0.0.1:7"]}
+"#,
+    );
+    for client in ["client", "client-p3"] {
+        let path = format!("{{.status.containerStatuses[?(@.name=='{client}')].state.terminated.exitCode}}");
+        eventually(&format!("{client} was answered"), || kubectl.field(&["pod", "p"], &path) == "0");
+        let log = kubectl.run(&["logs", "p", "--container", client]);
+        assert_eq!(log, "tcp [::1]:7: is anybody there?\ntcp 127.0.0.1:7: is anybody there?\n");
+    }
+}
+
+#[test]
 fn the_hosts_own_addresses_are_no_addresses_of_a_pod() {
     let cluster = cluster();
     let kubectl = cluster.namespace("host-unreachable");
