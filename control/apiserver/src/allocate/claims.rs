@@ -28,12 +28,12 @@ pub(super) fn claims(service: &Value) -> Vec<Claim> {
         let ip = service["spec"]["clusterIP"].as_str().and_then(|ip| ip.parse().ok());
         claims.extend(ip.map(Claim::Ip));
     }
-    if takes_node_ports(service) {
-        for port in ports(service) {
-            let number = port["nodePort"].as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
-            let claim = number.map(Claim::Port);
-            claims.extend(claim.filter(|claim| !claims.contains(claim)));
-        }
+    let node_ports = ports(service).iter().filter(|_| has_node_ports(service)).map(|port| &port["nodePort"]);
+    let health = Some(&service["spec"]["healthCheckNodePort"]).filter(|_| takes_health_check(service));
+    for number in node_ports.chain(health) {
+        let number = number.as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
+        let claim = number.map(Claim::Port);
+        claims.extend(claim.filter(|claim| !claims.contains(claim)));
     }
     claims
 }
@@ -42,12 +42,32 @@ pub(super) fn takes_cluster_ip(service: &Value) -> bool {
     type_of(service) != "ExternalName" && service["spec"]["clusterIP"] != "None"
 }
 
+/// Whether ports may have node ports.
+pub(super) fn has_node_ports(service: &Value) -> bool {
+    matches!(type_of(service), "NodePort" | "LoadBalancer")
+}
+
+/// Whether each port has one.
 pub(super) fn takes_node_ports(service: &Value) -> bool {
     match type_of(service) {
-        "NodePort" => true,
         "LoadBalancer" => service["spec"]["allocateLoadBalancerNodePorts"] != false,
-        _ => false,
+        _ => has_node_ports(service),
     }
+}
+
+/// Whether nodes tell at a port whether endpoints are there.
+pub(super) fn takes_health_check(service: &Value) -> bool {
+    type_of(service) == "LoadBalancer" && service["spec"]["externalTrafficPolicy"] == "Local"
+}
+
+/// The node port of another port with the same number, whose protocol is another.
+pub(super) fn shared_port(service: &Value, index: usize) -> Option<Value> {
+    let (ports, own) = (ports(service), &ports(service)[index]);
+    let same = ports.iter().filter(|other| other["port"] == own["port"] && other["protocol"] != own["protocol"]);
+    let has_it =
+        |number: &Value| ports.iter().any(|other| other["nodePort"] == *number && other["protocol"] == own["protocol"]);
+    let number = same.map(|other| &other["nodePort"]).find(|number| number.as_u64().is_some_and(|number| number != 0));
+    number.filter(|number| !has_it(number)).cloned()
 }
 
 fn ports(service: &Value) -> &[Value] {
@@ -69,6 +89,21 @@ mod tests {
     }
 
     #[test]
+    fn ports_of_one_number_share_a_node_port_where_their_protocols_differ() {
+        let dns = service(json!({ "ports": [
+            { "port": 53, "protocol": "UDP", "nodePort": 30053 }, { "port": 53, "protocol": "TCP" },
+            { "port": 54, "protocol": "TCP" },
+        ] }));
+        assert_eq!(shared_port(&dns, 1), Some(json!(30053)));
+        assert_eq!(shared_port(&dns, 2), None);
+        let taken = service(json!({ "ports": [
+            { "port": 53, "protocol": "UDP", "nodePort": 30053 }, { "port": 53, "protocol": "TCP" },
+            { "port": 54, "protocol": "TCP", "nodePort": 30053 },
+        ] }));
+        assert_eq!(shared_port(&taken, 1), None);
+    }
+
+    #[test]
     fn what_each_type_claims() {
         let ip = "10.96.0.7";
         let ports = json!([{ "port": 80, "nodePort": 30080 }, { "port": 80, "protocol": "UDP", "nodePort": 30080 }]);
@@ -76,7 +111,16 @@ mod tests {
         let cases = [
             (json!({ "clusterIP": ip, "ports": ports }), both[..1].to_vec()),
             (json!({ "type": "NodePort", "clusterIP": ip, "ports": ports }), both.clone()),
-            (json!({ "type": "LoadBalancer", "clusterIP": ip, "ports": ports }), both),
+            (json!({ "type": "LoadBalancer", "clusterIP": ip, "ports": ports }), both.clone()),
+            (
+                json!({ "type": "LoadBalancer", "clusterIP": ip, "ports": ports, "allocateLoadBalancerNodePorts": false }),
+                both.clone(),
+            ),
+            (
+                json!({ "type": "LoadBalancer", "clusterIP": ip, "ports": ports, "externalTrafficPolicy": "Local",
+                    "healthCheckNodePort": 30999 }),
+                [both, vec![Claim::Port(30999)]].concat(),
+            ),
             (json!({ "clusterIP": "None" }), vec![]),
             (json!({ "type": "ExternalName" }), vec![]),
         ];

@@ -11,7 +11,7 @@ use carob_store::{Change, Expect, Write};
 use serde_json::{Value, json};
 
 use crate::{status::Status, verbs::Call};
-use claims::{Claim, claims, takes_cluster_ip, takes_node_ports};
+use claims::{Claim, claims, has_node_ports, shared_port, takes_cluster_ip, takes_health_check, takes_node_ports};
 use pool::{Pool, Refused};
 
 /// Fills in what is to be allocated and plans the writes that take it, and give back what `old` had and `new` has not.
@@ -58,26 +58,44 @@ async fn fill(pool: &Pool<'_>, call: &Call, name: &str, service: &mut Value, hel
         service["spec"]["clusterIP"] = json!(ip.to_string());
         service["spec"]["clusterIPs"] = json!([ip.to_string()]);
     }
-    if takes_node_ports(service) {
+    if has_node_ports(service) {
         fill_ports(pool, service, held).await.map_err(|(field, refused)| invalid(field, refused))?;
+    }
+    if takes_health_check(service) {
+        let number = fill_port(pool, service, &service["spec"]["healthCheckNodePort"], held).await;
+        let number = number.map_err(|refused| invalid("spec.healthCheckNodePort".to_owned(), refused))?;
+        service["spec"]["healthCheckNodePort"] = number;
     }
     Ok(())
 }
 
 async fn fill_ports(pool: &Pool<'_>, service: &mut Value, held: &[Claim]) -> Result<(), (String, Refused)> {
-    let mut chosen = claims(service);
-    for (index, port) in service["spec"]["ports"].as_array_mut().into_iter().flatten().enumerate() {
+    let count = service["spec"]["ports"].as_array().map_or(0, Vec::len);
+    for index in 0..count {
         let told = |refused| (format!("spec.ports[{index}].nodePort"), refused);
-        match port["nodePort"].as_i64().filter(|number| *number != 0) {
-            Some(number) => pool.check_port(number, held).await.map_err(told)?,
-            None => {
-                let number = pool.any_port(&chosen).await.map_err(told)?;
-                chosen.push(Claim::Port(number));
-                port["nodePort"] = json!(number);
-            }
+        let asked = &service["spec"]["ports"][index]["nodePort"];
+        if is_given(asked) || takes_node_ports(service) {
+            let shared = shared_port(service, index).filter(|_| !is_given(asked));
+            let number = match shared {
+                Some(shared) => shared,
+                None => fill_port(pool, service, asked, held).await.map_err(told)?,
+            };
+            service["spec"]["ports"][index]["nodePort"] = number;
         }
     }
     Ok(())
+}
+
+/// The port that was asked for if it can be had, or else any.
+async fn fill_port(pool: &Pool<'_>, service: &Value, asked: &Value, held: &[Claim]) -> Result<Value, Refused> {
+    match asked.as_i64().filter(|_| is_given(asked)) {
+        Some(number) => pool.check_port(number, held).await.map(|()| json!(number)),
+        None => pool.any_port(&claims(service)).await.map(|number| json!(number)),
+    }
+}
+
+fn is_given(port: &Value) -> bool {
+    port.as_i64().is_some_and(|number| number != 0)
 }
 
 fn refused_as(call: &Call, name: &str, field: String, refused: Refused) -> Status {

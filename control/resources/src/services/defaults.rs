@@ -1,6 +1,7 @@
 use super::HEADLESS;
-use crate::json::{at, fill, fill_text, int, is_empty, items_mut, section, set, text};
+use crate::json::{at, fill, fill_text, int, is_empty, items_mut, list, section, set, text};
 use serde_json::{Value, json};
+use std::net::Ipv4Addr;
 
 const AFFINITY_SECONDS: i64 = 10_800;
 
@@ -64,14 +65,27 @@ fn mirror_cluster_ip(spec: &mut Value) {
     }
 }
 
+/// The network has IPv4 only. A family that there is not is left out, for validation to say so; only a headless Service whose
+/// endpoints somebody else keeps may have any.
 fn default_families(spec: &mut Value) {
-    let family = match text(spec, "/clusterIP") {
-        HEADLESS => "IPv4",
-        ip if ip.contains(':') => "IPv6",
-        _ => "IPv4",
-    };
-    if is_empty(spec, "/ipFamilies") {
-        set(spec, "ipFamilies", json!([family]));
+    let is_free = is_free(spec);
+    fill_text(spec, "ipFamilyPolicy", if is_free { "RequireDualStack" } else { "SingleStack" });
+    let given = list(spec, "/ipFamilies").to_vec();
+    let of_ips = list(spec, "/clusterIPs").iter().skip(given.len());
+    let known = of_ips.map_while(|ip| ip.as_str()?.parse::<Ipv4Addr>().ok()).map(|_| json!("IPv4"));
+    let mut families: Vec<Value> = given.iter().cloned().chain(known).collect();
+    if families.is_empty() && !text(spec, "/clusterIP").contains(':') {
+        families.push(json!("IPv4"));
     }
-    fill_text(spec, "ipFamilyPolicy", "SingleStack");
+    if is_free && families.len() == 1 && text(spec, "/ipFamilyPolicy") != "SingleStack" {
+        families.push(if families[0] == "IPv4" { json!("IPv6") } else { json!("IPv4") });
+    }
+    if !families.is_empty() {
+        set(spec, "ipFamilies", families);
+    }
+}
+
+/// Whether its families are not bound to those of this cluster.
+pub(super) fn is_free(spec: &Value) -> bool {
+    text(spec, "/clusterIP") == HEADLESS && is_empty(spec, "/selector")
 }

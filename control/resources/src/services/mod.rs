@@ -1,6 +1,8 @@
 //! Services.
 
+mod balancer;
 mod defaults;
+mod families;
 mod print;
 mod update;
 mod validate;
@@ -48,6 +50,7 @@ impl Strategy for Services {
     fn prepare_update(&self, new: &mut Value, old: &Value) {
         crate::strategy::carry_over(new, old, "status");
         update::keep_allocated(new, old);
+        balancer::keep(new, old);
         update::drop_unused(new, old);
     }
 
@@ -148,6 +151,123 @@ mod tests {
             let found: Vec<_> = found.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
             assert_eq!(found, [expected], "{spec}");
         }
+    }
+
+    #[test]
+    fn families_are_those_of_a_cluster_that_has_one() {
+        let port = json!([{ "port": 80 }]);
+        let cases = [
+            (json!({ "ipFamilyPolicy": "PreferDualStack" }), json!(["IPv4"]), vec![]),
+            (json!({ "ipFamilies": ["IPv4"] }), json!(["IPv4"]), vec![]),
+            (json!({ "clusterIP": "10.96.0.7" }), json!(["IPv4"]), vec![]),
+            (json!({ "clusterIP": "None", "selector": { "app": "web" } }), json!(["IPv4"]), vec![]),
+            (json!({ "clusterIP": "None" }), json!(["IPv4", "IPv6"]), vec![]),
+            (json!({ "clusterIP": "None", "ipFamilies": ["IPv6"] }), json!(["IPv6", "IPv4"]), vec![]),
+            (json!({ "clusterIP": "None", "ipFamilyPolicy": "SingleStack" }), json!(["IPv4"]), vec![]),
+            (
+                json!({ "ipFamilyPolicy": "RequireDualStack" }),
+                json!(["IPv4"]),
+                vec![
+                    "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services",
+                ],
+            ),
+            (
+                json!({ "ipFamilies": ["IPv6"] }),
+                json!(["IPv6"]),
+                vec!["spec.ipFamilies[0]: Invalid value: \"IPv6\": not configured on this cluster"],
+            ),
+            (
+                json!({ "clusterIP": "fd00::1" }),
+                Value::Null,
+                vec!["spec.clusterIPs[0]: Invalid value: [\"fd00::1\"]: IPv6 is not configured on this cluster"],
+            ),
+            (
+                json!({ "ipFamilies": ["IPv4", "IPv4"], "ipFamilyPolicy": "PreferDualStack" }),
+                json!(["IPv4", "IPv4"]),
+                vec!["spec.ipFamilies[1]: Duplicate value: \"IPv4\""],
+            ),
+            (
+                json!({ "clusterIPs": ["10.96.0.7", "10.96.0.8"], "ipFamilies": ["IPv4"] }),
+                json!(["IPv4", "IPv4"]),
+                vec![
+                    "spec.ipFamilies[1]: Duplicate value: \"IPv4\"",
+                    "spec.clusterIPs: Invalid value: [\"10.96.0.7\",\"10.96.0.8\"]: may specify no more than one IP for each IP family",
+                    "spec.ipFamilyPolicy: Invalid value: \"SingleStack\": must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster IPs are specified",
+                    "spec.ipFamilyPolicy: Invalid value: \"SingleStack\": must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified",
+                ],
+            ),
+        ];
+        for (mut spec, families, expected) in cases {
+            spec["ports"] = port.clone();
+            let service = service(spec.clone());
+            let found = Services.validate(&service);
+            let found: Vec<_> = found.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
+            assert_eq!(found, expected, "{spec}");
+            assert_eq!(*crate::json::at(&service, "/spec/ipFamilies"), families, "{spec}");
+        }
+    }
+
+    #[test]
+    fn what_only_load_balancers_have_is_checked() {
+        let local = json!({ "type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 30999 });
+        let cases = [
+            (local.clone(), vec![]),
+            (json!({ "type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0/8", " fd00::/8 "] }), vec![]),
+            (
+                json!({ "type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0/33"] }),
+                vec![
+                    "spec.loadBalancerSourceRanges[0]: Invalid value: \"10.0.0.0/33\": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)",
+                ],
+            ),
+            (
+                json!({ "loadBalancerClass": "example.com/x", "loadBalancerSourceRanges": ["10.0.0.0/8"] }),
+                vec![
+                    "spec.loadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'",
+                    "spec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'",
+                ],
+            ),
+            (
+                json!({ "type": "LoadBalancer", "healthCheckNodePort": 30999 }),
+                vec![
+                    "spec.healthCheckNodePort: Invalid value: 30999: may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+                ],
+            ),
+        ];
+        for (mut spec, expected) in cases {
+            spec["ports"] = json!([{ "port": 80 }]);
+            let found = Services.validate(&service(spec.clone()));
+            let found: Vec<_> = found.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
+            assert_eq!(found, expected, "{spec}");
+        }
+    }
+
+    #[test]
+    fn a_load_balancers_health_check_keeps_its_port_for_as_long_as_it_is_needed() {
+        let balancer = |more: Value| {
+            let mut spec = json!({ "type": "LoadBalancer", "clusterIP": "10.96.0.7", "ports": [{ "port": 80 }] });
+            spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            service(spec)
+        };
+        let mut old = balancer(json!({ "externalTrafficPolicy": "Local", "healthCheckNodePort": 30999 }));
+        old["status"] = json!({ "loadBalancer": { "ingress": [{ "ip": "192.0.2.1" }] } });
+        let mut same = balancer(json!({ "externalTrafficPolicy": "Local" }));
+        Services.prepare_update(&mut same, &old);
+        assert_eq!(same["spec"]["healthCheckNodePort"], 30999);
+        assert_eq!(same["status"], old["status"]);
+        let other = balancer(json!({ "externalTrafficPolicy": "Local", "healthCheckNodePort": 30998 }));
+        assert_eq!(Services.validate_update(&other, &old)[0].message, "Forbidden: field is immutable");
+        let classed = balancer(
+            json!({ "externalTrafficPolicy": "Local", "healthCheckNodePort": 30999, "loadBalancerClass": "a/b" }),
+        );
+        assert_eq!(Services.validate_update(&classed, &old)[0].field, "spec.loadBalancerClass");
+        let mut wide = old.clone();
+        wide["spec"]["externalTrafficPolicy"] = json!("Cluster");
+        Services.prepare_update(&mut wide, &old);
+        assert_eq!((wide["spec"].get("healthCheckNodePort"), Services.validate(&wide)), (None, vec![]));
+        let mut plain = old.clone();
+        plain["spec"]["type"] = json!("ClusterIP");
+        Services.prepare_update(&mut plain, &old);
+        assert_eq!((plain["status"].clone(), Services.validate(&plain)), (json!({ "loadBalancer": {} }), vec![]));
     }
 
     #[test]

@@ -67,6 +67,7 @@ pub(super) fn drop_unused(service: &mut Value, old: &Value) {
         drop_if_same(spec, held, "allocateLoadBalancerNodePorts");
         drop_if_same(spec, held, "healthCheckNodePort");
         drop_if_same(spec, held, "loadBalancerClass");
+        drop_if_same(spec, held, "loadBalancerSourceRanges");
     }
 }
 
@@ -91,6 +92,13 @@ fn has_node_ports(kind: &str) -> bool {
 
 /// What is wrong with replacing `old` by `new`.
 pub(super) fn validate(new: &Value, old: &Value) -> Vec<Cause> {
+    let mut found = Vec::new();
+    super::balancer::check_update(new, old, &mut found);
+    found.extend(changed_address(new, old));
+    found
+}
+
+fn changed_address(new: &Value, old: &Value) -> Vec<Cause> {
     let external = |service: &Value| text(service, "/spec/type") == "ExternalName";
     let (wanted, held) = (at(new, "/spec/clusterIPs"), at(old, "/spec/clusterIPs"));
     if external(new) || external(old) || is_empty(old, "/spec/clusterIPs") || wanted == held {

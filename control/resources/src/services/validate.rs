@@ -1,4 +1,4 @@
-use super::HEADLESS;
+use super::{HEADLESS, balancer, families};
 use crate::address::NOT_AN_IP;
 use crate::cause::Causes;
 use crate::json::{at, int, is_empty, list, text};
@@ -26,6 +26,8 @@ pub(super) fn service(service: &Value) -> Vec<Cause> {
     check_affinity(spec, &path, &mut found);
     check_addresses(spec, kind, &path, &mut found);
     check_policies(spec, kind, &path, &mut found);
+    families::check(spec, kind, &path, &mut found);
+    balancer::check(spec, kind, &path, &mut found);
     if kind == "ExternalName" {
         check_external_name(text(spec, "/externalName"), &path.child("externalName"), &mut found);
     }
@@ -52,7 +54,7 @@ fn check_addresses(spec: &Value, kind: &str, path: &Path, found: &mut Causes) {
     let here = path.child("clusterIPs");
     let all = list(spec, "/clusterIPs");
     if kind == "ExternalName" && !all.is_empty() {
-        found.push(Cause::forbidden(&here, "may not be set when `type` is 'ExternalName'"));
+        found.push(Cause::forbidden(&here, "may not be set for ExternalName services"));
     }
     if !all.is_empty() && !is_empty(spec, "/clusterIP") && all[0] != *at(spec, "/clusterIP") {
         found.push(Cause::invalid(&here, all.to_vec(), "first value must match `clusterIP`"));
@@ -92,9 +94,6 @@ fn check_policies(spec: &Value, kind: &str, path: &Path, found: &mut Causes) {
     let internal = text(spec, "/internalTrafficPolicy");
     if !internal.is_empty() {
         found.one_of(&path.child("internalTrafficPolicy"), internal, POLICIES);
-    }
-    for (index, family) in list(spec, "/ipFamilies").iter().filter_map(Value::as_str).enumerate() {
-        found.one_of(&path.child("ipFamilies").index(index), family, &["IPv4", "IPv6"]);
     }
 }
 
