@@ -9,6 +9,7 @@
 //! | `deployment` | Pods move from one ReplicaSet to the next within the strategy's limits, with history |
 //! | `replicas` | a ReplicaSet or ReplicationController has as many Pods as it says |
 //! | `endpoints` | EndpointSlices and Endpoints say where the Pods of a Service answer |
+//! | `balancers` | Services of type LoadBalancer say which nodes take their flows |
 //! | `garbage` | nothing outlives its owners, unless it is told to |
 //! | `namespace` | a deleted namespace goes after everything that is in it |
 //! | `certificates` | nodes get the certificates they ask for, and requests are forgotten |
@@ -24,6 +25,7 @@
 //! of them at work on a line that fails, delays and repeats.
 
 mod accounts;
+mod balancers;
 mod batch;
 mod certificates;
 mod claim;
@@ -105,6 +107,7 @@ pub async fn run(
     deployment::start(&mut context);
     endpoints::start(&mut context);
     ingress::start(&mut context);
+    balancers::start(&mut context);
     replicas::start::<ReplicaSet>(&mut context);
     replicas::start::<ReplicationController>(&mut context);
     shutdown.cancelled().await;

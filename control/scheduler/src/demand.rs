@@ -51,7 +51,9 @@ impl Demand {
 }
 
 fn host_ports(spec: &PodSpec) -> BTreeSet<HostPort> {
-    let ports = spec.containers.iter().flat_map(|container| container.ports.iter().flatten());
+    let sidecars = spec.init_containers.iter().flatten();
+    let sidecars = sidecars.filter(|container| container.restart_policy.as_deref() == Some("Always"));
+    let ports = spec.containers.iter().chain(sidecars).flat_map(|container| container.ports.iter().flatten());
     ports
         .filter_map(|port| {
             Some(HostPort {

@@ -9,7 +9,7 @@ use kube::{Api, Client, ResourceExt};
 
 use crate::context::Context;
 use crate::endpoints::backends::{Backend, backends, selector, selects};
-use crate::endpoints::{legacy, slices};
+use crate::endpoints::{legacy, mirroring, slices};
 use crate::write;
 
 const WORKERS: usize = 4;
@@ -44,6 +44,7 @@ pub(crate) fn start(context: &mut Context<'_>) {
         change.latest().into_iter().for_each(|endpoints| wake.add(ObjectKey::of(&endpoints.metadata)));
     });
     context.spawn(Arc::new(legacy), queue, WORKERS);
+    mirroring::start(context);
 }
 
 /// Services and the Pods behind them.
@@ -126,29 +127,33 @@ impl Reconcile for Slices {
         let mut existing = self.slices.owned_by(&service.uid().unwrap_or_default());
         existing.retain(|slice| slices::is_ours(slice) && slice.metadata.deletion_timestamp.is_none());
         for action in slices::plan(&service, &self.source.backends(&service), &existing) {
-            self.execute(&key.namespace, action).await?;
+            execute(&self.client, &self.slices, &key.namespace, action).await?;
         }
         Ok(Next::Done)
     }
 }
 
-impl Slices {
-    async fn execute(&self, namespace: &str, action: slices::Action) -> kube::Result<()> {
-        let api: Api<EndpointSlice> = Api::namespaced(self.client.clone(), namespace);
-        match action {
-            slices::Action::Create(slice) => match api.create(&PostParams::default(), &slice).await {
-                Ok(created) => self.slices.observe(created),
-                Err(error) if write::is_terminating_namespace(&error) => {}
-                Err(error) => return Err(error),
-            },
-            slices::Action::Update(slice) => {
-                let updated = api.replace(&slice.name_any(), &PostParams::default(), &slice).await?;
-                self.slices.observe(updated);
-            }
-            slices::Action::Delete(slice) => write::delete(&api, &self.slices, &slice).await?,
+/// Writes a slice.
+pub(super) async fn execute(
+    client: &Client,
+    slices: &Informer<EndpointSlice>,
+    namespace: &str,
+    action: slices::Action,
+) -> kube::Result<()> {
+    let api: Api<EndpointSlice> = Api::namespaced(client.clone(), namespace);
+    match action {
+        slices::Action::Create(slice) => match api.create(&PostParams::default(), &slice).await {
+            Ok(created) => slices.observe(created),
+            Err(error) if write::is_terminating_namespace(&error) => {}
+            Err(error) => return Err(error),
+        },
+        slices::Action::Update(slice) => {
+            let updated = api.replace(&slice.name_any(), &PostParams::default(), &slice).await?;
+            slices.observe(updated);
         }
-        Ok(())
+        slices::Action::Delete(slice) => write::delete(&api, slices, &slice).await?,
     }
+    Ok(())
 }
 
 struct Legacy {

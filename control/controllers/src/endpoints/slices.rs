@@ -14,7 +14,7 @@ use crate::claim::controller_reference;
 use crate::endpoints::backends::{Backend, Port, Ports, labels};
 
 pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
-const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+pub(crate) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 const PER_SLICE: usize = 100;
 
@@ -184,7 +184,7 @@ fn endpoint(backend: &Backend, family: &str) -> Option<Endpoint> {
     })
 }
 
-fn endpoint_port(port: &Port) -> EndpointPort {
+pub(crate) fn endpoint_port(port: &Port) -> EndpointPort {
     EndpointPort {
         name: Some(port.name.clone()),
         port: Some(port.number),
@@ -193,7 +193,7 @@ fn endpoint_port(port: &Port) -> EndpointPort {
     }
 }
 
-fn slice_ports(slice: &EndpointSlice) -> Ports {
+pub(crate) fn slice_ports(slice: &EndpointSlice) -> Ports {
     let ports = slice.ports.iter().flatten();
     ports
         .map(|port| Port {
