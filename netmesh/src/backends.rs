@@ -1,13 +1,37 @@
 //! The endpoints of one Service port that flows may go to.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::SocketAddr;
 
 use parking_lot::RwLock;
 use rand::RngExt;
 use rand::seq::index;
 
-use crate::table::ServicePort;
+use crate::table::{ObjectName, ServicePort};
+
+/// Whose endpoints they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Behind {
+    Service(ServicePort),
+    /// A Pod's own port, which is reached at one of the host.
+    Pod(ObjectName, u16),
+}
+
+impl From<ServicePort> for Behind {
+    fn from(port: ServicePort) -> Behind {
+        Behind::Service(port)
+    }
+}
+
+impl fmt::Display for Behind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Behind::Service(port) => port.fmt(f),
+            Behind::Pod(pod, port) => write!(f, "Pod {}/{} port {port}", pod.namespace, pod.name),
+        }
+    }
+}
 
 /// Whom a flow may be given to, as the Service's traffic policies have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -31,7 +55,7 @@ pub(crate) enum Stage {
 /// The endpoints of one Service port: changed by the table, read by every flow.
 #[derive(Debug)]
 pub(crate) struct Backends {
-    port: ServicePort,
+    behind: Behind,
     sets: RwLock<Sets>,
 }
 
@@ -63,13 +87,13 @@ impl Sets {
 }
 
 impl Backends {
-    pub(crate) fn new(port: ServicePort) -> Self {
-        Self { port, sets: RwLock::default() }
+    pub(crate) fn new(behind: impl Into<Behind>) -> Self {
+        Self { behind: behind.into(), sets: RwLock::default() }
     }
 
-    /// The Service port that these are behind.
-    pub(crate) fn port(&self) -> &ServicePort {
-        &self.port
+    /// Whose endpoints these are.
+    pub(crate) fn behind(&self) -> &Behind {
+        &self.behind
     }
 
     pub(crate) fn add(&self, address: SocketAddr, stage: Stage, is_here: bool) {
@@ -92,6 +116,11 @@ impl Backends {
     pub(crate) fn is_unlisted(&self) -> bool {
         let sets = self.sets.read();
         sets.ready.addresses.is_empty() && sets.terminating.addresses.is_empty()
+    }
+
+    /// How many of this node are ready.
+    pub(crate) fn ready_here(&self) -> usize {
+        self.sets.read().ready_here.addresses.len()
     }
 
     /// Two endpoints drawn at random, different ones if there are two.

@@ -10,8 +10,8 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, sleep};
 
+use crate::backends::Behind;
 use crate::mesh::{Cost, Frontend};
-use crate::table::ServicePort;
 
 /// Endpoints that one request is taken to before it pauses.
 const TRIES: usize = 16;
@@ -147,9 +147,11 @@ async fn insist(endpoints: &impl Endpoints, frontend: &Frontend, mut request: Re
         }
         match try_several(endpoints, frontend, request).await {
             Outcome::Answered(response) => return response,
-            Outcome::TurnedAway(Away::Overloaded, _) => return all_busy(frontend.port()),
-            Outcome::TurnedAway(Away::Denied, _) => return denied(frontend.port()),
-            Outcome::TurnedAway(Away::Closed, _) if Instant::now() >= give_up => return none_answers(frontend.port()),
+            Outcome::TurnedAway(Away::Overloaded, _) => return all_busy(frontend.behind()),
+            Outcome::TurnedAway(Away::Denied, _) => return denied(frontend.behind()),
+            Outcome::TurnedAway(Away::Closed, _) if Instant::now() >= give_up => {
+                return none_answers(frontend.behind());
+            }
             Outcome::TurnedAway(Away::Closed, untouched) => request = untouched,
         }
         sleep(pause).await;
@@ -179,20 +181,20 @@ async fn try_several(endpoints: &impl Endpoints, frontend: &Frontend, mut reques
 
 fn none_ready(frontend: &Frontend) -> Response<Body> {
     let here = if frontend.is_local() { " on this node, where its traffic policy keeps the flow" } else { "" };
-    unavailable(format!("{} has no ready endpoint{here}\n", frontend.port()))
+    unavailable(format!("{} has no ready endpoint{here}\n", frontend.behind()))
 }
 
-fn none_answers(port: &ServicePort) -> Response<Body> {
-    tracing::warn!(service = %port, "ready endpoints, but none of them serves HTTP in this process");
-    unavailable(format!("no ready endpoint of {port} serves HTTP on this node\n"))
+fn none_answers(behind: &Behind) -> Response<Body> {
+    tracing::warn!(service = %behind, "ready endpoints, but none of them serves HTTP in this process");
+    unavailable(format!("no ready endpoint of {behind} serves HTTP on this node\n"))
 }
 
-fn denied(port: &ServicePort) -> Response<Body> {
-    say(StatusCode::FORBIDDEN, format!("no endpoint of {port} may be asked from here: access denied by policy\n"))
+fn denied(behind: &Behind) -> Response<Body> {
+    say(StatusCode::FORBIDDEN, format!("no endpoint of {behind} may be asked from here: access denied by policy\n"))
 }
 
-fn all_busy(port: &ServicePort) -> Response<Body> {
-    busy(format!("every endpoint of {port} has too many requests waiting\n"))
+fn all_busy(behind: &Behind) -> Response<Body> {
+    busy(format!("every endpoint of {behind} has too many requests waiting\n"))
 }
 
 fn busy(text: String) -> Response<Body> {

@@ -1,15 +1,14 @@
-//! Tells the owner of a Service what went wrong with it.
+//! Tells the owner of a Service or Pod what went wrong with its ports of the host.
 
 use std::io;
 use std::net::SocketAddr;
 
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
-use crate::table::Frontend;
+use crate::subject::Subject;
 
-/// Writes Events about Services.
+/// Writes Events about Services and Pods.
 pub(crate) struct Events {
     recorder: Recorder,
 }
@@ -20,30 +19,19 @@ impl Events {
         Self { recorder: Recorder::new(client, reporter) }
     }
 
-    pub(crate) async fn cannot_listen(&self, port: &Frontend, address: SocketAddr, error: &io::Error) {
+    pub(crate) async fn cannot_listen(&self, subject: &Subject, address: SocketAddr, error: &io::Error) {
+        let field = subject.purpose.field();
         let event = Event {
             type_: EventType::Warning,
-            reason: "NodePortUnavailable".into(),
+            reason: subject.purpose.unavailable().into(),
             note: Some(format!(
-                "cannot listen on {address} of the host: {error}; trying again. Free the port, or choose another nodePort"
+                "cannot listen on {address} of the host: {error}; trying again. Free the port, or choose another {field}"
             )),
             action: "Listen".into(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, &reference(port)).await {
-            tracing::warn!(%error, service = %port.target, "cannot write an Event");
+        if let Err(error) = self.recorder.publish(&event, &subject.reference()).await {
+            tracing::warn!(%error, %subject, "cannot write an Event");
         }
-    }
-}
-
-fn reference(port: &Frontend) -> ObjectReference {
-    let service = &port.target.service;
-    ObjectReference {
-        api_version: Some("v1".into()),
-        kind: Some("Service".into()),
-        namespace: Some(service.namespace.to_string()),
-        name: Some(service.name.to_string()),
-        uid: Some(port.uid.to_string()),
-        ..ObjectReference::default()
     }
 }

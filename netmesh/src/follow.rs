@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -25,26 +24,22 @@ pub(crate) trait Watched: Resource {
 /// Every object of a kind, for ever: a watch that breaks is begun again, with back-off.
 pub(crate) fn watch<K>(client: &Client) -> impl Stream<Item = Event<K>> + use<K>
 where
-    K: Watched<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
 {
-    let watch = watcher(Api::<K>::all(client.clone()), watcher::Config::default()).default_backoff();
+    watch_some(client, watcher::Config::default())
+}
+
+/// The same, of those objects that are asked for.
+pub(crate) fn watch_some<K>(client: &Client, which: watcher::Config) -> impl Stream<Item = Event<K>> + use<K>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
+{
+    let watch = watcher(Api::<K>::all(client.clone()), which).default_backoff();
     watch.filter_map(async |event| {
         event
             .inspect_err(|error| tracing::warn!(%error, kind = %K::kind(&()), "a watch broke; beginning it again"))
             .ok()
     })
-}
-
-impl Watched for Service {
-    type Change = Change;
-
-    fn present(&self) -> Change {
-        Change::Service(objects::service(self))
-    }
-
-    fn gone(name: ObjectName) -> Change {
-        Change::ServiceGone(name)
-    }
 }
 
 impl Watched for EndpointSlice {
@@ -74,7 +69,20 @@ impl Follow {
         self.listed
     }
 
-    pub(crate) fn on<K: Watched>(&mut self, event: Event<K>) -> Vec<K::Change> {
+    pub(crate) fn on<K: Watched<DynamicType = ()>>(&mut self, event: Event<K>) -> Vec<K::Change> {
+        self.read(event, K::present, K::gone)
+    }
+
+    /// The same, for whoever looks at objects in a way of its own.
+    pub(crate) fn read<K, C>(
+        &mut self,
+        event: Event<K>,
+        present: impl Fn(&K) -> C,
+        gone: impl Fn(ObjectName) -> C,
+    ) -> Vec<C>
+    where
+        K: Resource<DynamicType = ()>,
+    {
         match event {
             Event::Init => {
                 self.unconfirmed = self.known.clone();
@@ -84,25 +92,26 @@ impl Follow {
                 let name = objects::name(object.meta());
                 self.unconfirmed.remove(&name);
                 self.known.insert(name);
-                vec![object.present()]
+                vec![present(&object)]
             }
-            Event::Delete(object) => vec![self.forget::<K>(objects::name(object.meta()))],
+            Event::Delete(object) => {
+                let name = objects::name(object.meta());
+                self.known.remove(&name);
+                vec![gone(name)]
+            }
             Event::InitDone => {
                 self.listed = true;
-                let gone = std::mem::take(&mut self.unconfirmed);
-                gone.into_iter().map(|name| self.forget::<K>(name)).collect()
+                let unconfirmed = std::mem::take(&mut self.unconfirmed);
+                self.known.retain(|name| !unconfirmed.contains(name));
+                unconfirmed.into_iter().map(gone).collect()
             }
         }
-    }
-
-    fn forget<K: Watched>(&mut self, name: ObjectName) -> K::Change {
-        self.known.remove(&name);
-        K::gone(name)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::Service;
     use kube::core::ObjectMeta;
 
     use super::*;
@@ -114,12 +123,8 @@ mod tests {
     }
 
     fn told(follow: &mut Follow, event: Event<Service>) -> Vec<String> {
-        let told = |change| match change {
-            Change::Service(service) => format!("+{}", service.name.name),
-            Change::ServiceGone(name) => format!("-{}", name.name),
-            Change::Slice(_) | Change::SliceGone(_) => unreachable!("only Services are followed here"),
-        };
-        follow.on(event).into_iter().map(told).collect()
+        let present = |service: &Service| format!("+{}", objects::name(&service.metadata).name);
+        follow.read(event, present, |name| format!("-{}", name.name))
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //! - `table`: where Services can be reached, and their ready endpoints (pure; changes go in, effects come out);
 //! - `policy`: NetworkPolicies, a rule of the decision point;
 //! - `follow`: turns what the API says into changes of the table;
-//! - `host_ports`, `listener`, `target`, `udp_port`: the host's ports;
+//! - `pod_ports`: the ports of the host that Pods ask for (pure, as the table);
+//! - `host_ports`, `listener`, `target`, `udp_port`, `health`: the host's ports;
 //! - `balance`: chooses the endpoint for one request, and takes it to another when the first is closing;
 //! - `connection`: serves HTTP on one connection;
 //! - `ingress`: the gateway that serves Ingresses.
@@ -21,13 +22,16 @@ mod balance;
 mod connection;
 mod events;
 mod follow;
+mod health;
 mod host_ports;
 mod ingress;
 mod listener;
 mod mesh;
 mod objects;
+mod pod_ports;
 mod policy;
 mod services;
+mod subject;
 mod table;
 mod target;
 mod udp_port;

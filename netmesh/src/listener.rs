@@ -1,4 +1,4 @@
-//! One node port: a listening socket and the connections that came through it.
+//! One port of the host: a listening socket and the connections that came through it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,36 +12,46 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
-use crate::table::Frontend;
-use crate::target::Target;
+use crate::subject::Subject;
 
 /// A port that another Service has just given up is free a moment later.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
 /// When the process is out of file descriptors, accepting at once would only fail again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// For the requests that are under way when a node port closes.
+/// For the requests that are under way when a port closes.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// What all node ports share.
+/// What all ports of the host share.
 pub(crate) struct Shared {
-    /// Bounds the open connections of all node ports together.
+    /// Bounds the open connections of all ports together.
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) events: Events,
 }
 
-/// Listens at `address` for `port` until `stop`, then lets requests that are under way finish.
+/// What becomes of the connections to a port.
+pub(crate) trait Serve: Send + Sync + 'static {
+    /// Serves one connection from `client`, and only finishes what is under way once `drain` is cancelled.
+    fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        client: SocketAddr,
+        drain: CancellationToken,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// Listens at `address` for `subject` until `stop`, then lets requests that are under way finish.
 pub(crate) async fn run(
     shared: Arc<Shared>,
-    port: Frontend,
+    subject: Subject,
     address: SocketAddr,
-    target: Arc<Target>,
+    target: Arc<impl Serve>,
     stop: CancellationToken,
 ) {
-    let Some(listener) = stop.run_until_cancelled(bind(&shared.events, &port, address, TcpListener::bind)).await else {
-        return;
-    };
-    tracing::info!(%address, service = %port.target, "listening on a node port");
+    let binding = bind(&shared.events, &subject, address, TcpListener::bind);
+    let Some(listener) = stop.run_until_cancelled(binding).await else { return };
+    let purpose = subject.purpose.field();
+    tracing::info!(%address, %subject, purpose, "listening at a port of the host");
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -53,7 +63,7 @@ pub(crate) async fn run(
         }
     }
     drop(listener);
-    tracing::info!(%address, service = %port.target, "closed a node port");
+    tracing::info!(%address, %subject, purpose, "closed a port of the host");
     // Those that take longer are cut off as the set is dropped.
     let _ = timeout(DRAIN, connections.join_all()).await;
 }
@@ -61,7 +71,7 @@ pub(crate) async fn run(
 /// Tries until the port is free. The first failure may be the port's last owner, who is about to close it.
 pub(crate) async fn bind<T, F: Future<Output = io::Result<T>>>(
     events: &Events,
-    port: &Frontend,
+    subject: &Subject,
     address: SocketAddr,
     open: impl Fn(SocketAddr) -> F,
 ) -> T {
@@ -71,11 +81,11 @@ pub(crate) async fn bind<T, F: Future<Output = io::Result<T>>>(
         match open(address).await {
             Ok(socket) => return socket,
             Err(error) if retry > FIRST_RETRY && !told => {
-                tracing::warn!(%address, service = %port.target, %error, "cannot listen on a node port; trying again");
-                events.cannot_listen(port, address, &error).await;
+                tracing::warn!(%address, %subject, %error, "cannot listen at a port of the host; trying again");
+                events.cannot_listen(subject, address, &error).await;
                 told = true;
             }
-            Err(error) => tracing::debug!(%address, %error, "cannot listen on a node port yet"),
+            Err(error) => tracing::debug!(%address, %error, "cannot listen at a port of the host yet"),
         }
         sleep(retry).await;
         retry = LONGEST_RETRY.min(retry * 2);
@@ -108,7 +118,7 @@ fn is_of_the_client(error: &io::Error) -> bool {
 async fn serve(
     stream: TcpStream,
     client: SocketAddr,
-    target: Arc<Target>,
+    target: Arc<impl Serve>,
     drain: CancellationToken,
     _room: OwnedSemaphorePermit,
 ) {

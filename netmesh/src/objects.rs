@@ -1,5 +1,8 @@
 //! Reads Kubernetes objects into what the table knows.
 
+mod balancer;
+mod pod;
+
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,7 +14,9 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kube::core::ObjectMeta;
 
 use crate::backends::{Scope, Stage};
-use crate::table::{Door, Frontend, Listed, ObjectName, Port, Service, ServicePort, Slice};
+use crate::table::{Door, Frontend, Listed, ObjectName, Port, Service, ServicePort, Slice, Sources};
+use balancer::Balancer;
+pub(crate) use pod::{HostPort, HostPorts, host_ports};
 
 /// On every EndpointSlice: the Service it belongs to.
 const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
@@ -24,11 +29,11 @@ pub(crate) fn name(metadata: &ObjectMeta) -> ObjectName {
     ObjectName { namespace: text(&metadata.namespace), name: text(&metadata.name) }
 }
 
-/// Where a Service asks to be reached. SCTP is not carried.
+/// Where a Service asks to be reached, at a host that is known by the address `host`. SCTP is not carried.
 ///
 /// `externalIPs` are not served: whoever may write a Service could take the traffic for any address by them
 /// (CVE-2020-8554), which is why Kubernetes deprecates them as well.
-pub(crate) fn service(object: &ServiceObject) -> Service {
+pub(crate) fn service(object: &ServiceObject, host: IpAddr) -> Service {
     let name = name(&object.metadata);
     let Some(spec) = &object.spec else {
         return Service { name, frontends: Vec::new(), ports: Vec::new() };
@@ -36,22 +41,35 @@ pub(crate) fn service(object: &ServiceObject) -> Service {
     let uid: Arc<str> = Arc::from(object.metadata.uid.as_deref().unwrap_or_default());
     let cluster_ips = cluster_ips(spec);
     let affinity = affinity(spec);
+    let (internal, external) = (scope(&spec.internal_traffic_policy), scope(&spec.external_traffic_policy));
+    let balancer = Balancer::of(object, host);
     let mut frontends = Vec::new();
     for port in spec.ports.iter().flatten() {
-        let Some(protocol) = protocol(&port.protocol) else { continue };
+        let (Some(protocol), Some(own)) = (protocol(&port.protocol), number(port.port)) else { continue };
         let target = service_port(&name, &port.name);
-        let inside = number(port.port).into_iter().flat_map(|number| {
-            let address = |ip: &IpAddr| Door::Cluster(protocol, SocketAddr::new(*ip, number));
-            cluster_ips.iter().map(address).collect::<Vec<_>>()
-        });
-        let outside = port
-            .node_port
-            .and_then(number)
-            .map(|number| (Door::Host(protocol, number), scope(&spec.external_traffic_policy)));
-        let inside = inside.map(|door| (door, scope(&spec.internal_traffic_policy)));
-        let frontend = |(door, scope)| Frontend { door, target: target.clone(), uid: uid.clone(), affinity, scope };
-        frontends.extend(inside.chain(outside).map(frontend));
+        let frontend = |door, scope, sources: Sources| Frontend {
+            door,
+            target: target.clone(),
+            uid: uid.clone(),
+            affinity,
+            scope,
+            sources,
+        };
+        let at = |ip: &IpAddr| Door::Cluster(protocol, SocketAddr::new(*ip, own));
+        let inside = cluster_ips.iter().map(|ip| frontend(at(ip), internal, Sources::default()));
+        let node = port.node_port.and_then(number).map(|number| Door::Node(protocol, number));
+        let node = node.map(|door| frontend(door, external, Sources::default()));
+        frontends.extend(inside.chain(node));
+        if let Some(balancer) = &balancer {
+            let here = balancer.is_here.then_some(Door::Balancer(protocol, own));
+            frontends.extend(here.map(|door| frontend(door, external, balancer.sources.clone())));
+            // From Pods it is only another name of the Service.
+            frontends.extend(balancer.from_pods.iter().map(|ip| frontend(at(ip), Scope::Cluster, Sources::default())));
+        }
     }
+    let health = spec.health_check_node_port.and_then(number).map(Door::Health);
+    let health = health.zip(frontends.first().cloned());
+    frontends.extend(health.map(|(door, of)| Frontend { door, sources: Sources::default(), ..of }));
     let is_external = spec.type_.as_deref() == Some("ExternalName");
     let ports = if is_external { Vec::new() } else { tcp_ports(&name, spec) };
     Service { name, frontends, ports }
@@ -169,11 +187,22 @@ mod tests {
         ready
     }
 
+    const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
     fn doors_of(spec: Value) -> Vec<String> {
-        let object = json!({"metadata": {"namespace": "default", "name": "web", "uid": "u"}, "spec": spec});
-        let service = service(&from_value(object).unwrap());
+        doors_with(spec, json!([]))
+    }
+
+    fn doors_with(spec: Value, ingress: Value) -> Vec<String> {
+        let object = json!({
+            "metadata": {"namespace": "default", "name": "web", "uid": "u"}, "spec": spec,
+            "status": {"loadBalancer": {"ingress": ingress}},
+        });
+        let service = service(&from_value(object).unwrap(), HOST);
         let door = |frontend: &Frontend| match frontend.door {
-            Door::Host(protocol, number) => format!("{}={protocol:?} host:{number}", frontend.target.port),
+            Door::Node(protocol, number) => format!("{}={protocol:?} host:{number}", frontend.target.port),
+            Door::Balancer(protocol, number) => format!("{}={protocol:?} balancer:{number}", frontend.target.port),
+            Door::Health(number) => format!("health:{number}"),
             Door::Cluster(protocol, address) => format!("{}={protocol:?} {address}", frontend.target.port),
         };
         let door = |frontend: &Frontend| match frontend.scope {
@@ -220,12 +249,33 @@ mod tests {
     }
 
     #[test]
+    fn a_load_balancer_is_reached_at_the_hosts_that_its_status_names() {
+        let doors = |more: Value, ips: &[&str]| {
+            let mut spec = json!({"type": "LoadBalancer", "ports": [{"port": 80}]});
+            spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            doors_with(spec, ips.iter().map(|ip| json!({"ip": ip})).collect())
+        };
+        let here = "=Tcp balancer:80";
+        assert_eq!(doors(json!({}), &[]), [""; 0], "nobody has said yet who balances it");
+        assert_eq!(doors(json!({}), &["192.0.2.1"]), [here, "=Tcp 192.0.2.1:80"]);
+        assert_eq!(doors(json!({}), &["192.0.2.9"]), ["=Tcp 192.0.2.9:80"], "other hosts do");
+        assert_eq!(doors(json!({}), &["127.0.0.1"]), [""; 0], "a Pod's loopback is its own");
+        let others = json!({"loadBalancerClass": "example.com/other"});
+        assert_eq!(doors(others, &["192.0.2.1"]), ["=Tcp 192.0.2.1:80"], "whoever does that listens there");
+        let local = json!({"externalTrafficPolicy": "Local", "healthCheckNodePort": 30999});
+        let told = [here.to_owned() + " here", "=Tcp 192.0.2.1:80".into(), "health:30999 here".into()];
+        assert_eq!(doors(local, &["192.0.2.1"]), told);
+        let some = json!({"loadBalancerSourceRanges": ["192.0.2.0/24"]});
+        assert_eq!(doors(some, &["192.0.2.1"]), [here], "Pods are none of those who may");
+    }
+
+    #[test]
     fn a_headless_or_external_service_has_no_door() {
         let headless = json!({"clusterIP": "None", "clusterIPs": ["None"], "ports": [{"port": 80}]});
         assert_eq!(doors_of(headless), [] as [String; 0]);
         let external = json!({"type": "ExternalName", "externalName": "db.example", "ports": [{"port": 80}]});
         let object = json!({"metadata": {"namespace": "default", "name": "db"}, "spec": external});
-        let service = service(&from_value(object).unwrap());
+        let service = service(&from_value(object).unwrap(), HOST);
         assert!(service.frontends.is_empty());
     }
 
@@ -236,7 +286,7 @@ mod tests {
         ]);
         let ports_of = |spec: Value| -> Vec<String> {
             let object = json!({"metadata": {"namespace": "default", "name": "web"}, "spec": spec});
-            let service = service(&from_value(object).unwrap());
+            let service = service(&from_value(object).unwrap(), HOST);
             service.ports.iter().map(|port| format!("{}={}", port.target.port, port.number)).collect()
         };
         assert_eq!(ports_of(json!({"clusterIP": "None", "ports": ports})), ["http=80", "=81"]);

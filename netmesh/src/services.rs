@@ -3,16 +3,19 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Client;
+use kube::runtime::watcher;
 use tokio_util::sync::CancellationToken;
 
 use crate::backends::Stage;
 use crate::events::Events;
-use crate::follow::{Follow, watch};
+use crate::follow::{Follow, watch, watch_some};
 use crate::host_ports::HostPorts;
 use crate::mesh::{Frontend as Opened, Mesh};
+use crate::objects;
+use crate::pod_ports::{PodChange, PodEffect, PodPorts};
 use crate::table::{Change, Door, Effect, Listed, ObjectName, ServicePort, Slice, Table};
 
 /// What this node wants of its Services.
@@ -20,8 +23,10 @@ use crate::table::{Change, Door, Effect, Listed, ObjectName, ServicePort, Slice,
 pub struct NetmeshConfig {
     /// This node's name, for Events, and to know which endpoints are its own.
     pub node_name: String,
-    /// The host's address at which node ports are listened to.
+    /// The host's address at which ports are listened to for Services and Pods.
     pub node_port_address: IpAddr,
+    /// The address by which clients know this host: load balancers that have it are served here.
+    pub host_address: IpAddr,
 }
 
 /// Makes the Services of the cluster reachable at this node: at ports of the host, and from its Pods by address and name.
@@ -29,6 +34,7 @@ pub struct Services {
     client: Client,
     mesh: Mesh,
     node_name: String,
+    host_address: IpAddr,
     host_ports: HostPorts,
 }
 
@@ -37,19 +43,24 @@ impl Services {
     /// that.
     pub fn new(client: Client, mesh: Mesh, config: NetmeshConfig) -> Self {
         mesh.shared().listed.expect();
-        let NetmeshConfig { node_name, node_port_address } = config;
+        let NetmeshConfig { node_name, node_port_address, host_address } = config;
         let events = Events::new(client.clone(), node_name.clone());
         let host_ports = HostPorts::new(node_port_address, mesh.clone(), events);
-        Self { client, mesh, node_name, host_ports }
+        Self { client, mesh, node_name, host_address, host_ports }
     }
 
-    /// Watches Services and EndpointSlices, and keeps the node ports as they say, until `shutdown`; then finishes the
-    /// requests that are under way. Dropping the future closes everything at once.
+    /// Watches Services, EndpointSlices and this node's Pods, and keeps the host's ports as they say, until `shutdown`; then
+    /// finishes the requests that are under way. Dropping the future closes everything at once.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut slices = pin!(watch::<EndpointSlice>(&self.client));
         let mut services = pin!(watch::<Service>(&self.client));
+        let of_this_node = watcher::Config::default().fields(&format!("spec.nodeName={}", self.node_name));
+        let mut pods = pin!(watch_some::<Pod>(&self.client, of_this_node));
         let mut slices_seen = Follow::default();
         let mut services_seen = Follow::default();
+        let mut pods_seen = Follow::default();
+        let mut pod_ports = PodPorts::default();
+        let host = self.host_address;
         let mut table = Table::new(&self.node_name);
         self.take_in(&mut table, self.of_this_process());
         loop {
@@ -57,7 +68,16 @@ impl Services {
             let changes = tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(event) = slices.next() => slices_seen.on(event),
-                Some(event) = services.next(), if slices_seen.is_listed() => services_seen.on(event),
+                Some(event) = services.next(), if slices_seen.is_listed() => services_seen.read(
+                    event,
+                    |service| Change::Service(objects::service(service, host)),
+                    Change::ServiceGone,
+                ),
+                Some(event) = pods.next() => {
+                    let present = |pod: &Pod| PodChange::Pod(objects::host_ports(pod));
+                    self.take_in_pods(&mut pod_ports, pods_seen.read(event, present, PodChange::Gone));
+                    continue;
+                }
             };
             self.take_in(&mut table, changes);
             if slices_seen.is_listed() && services_seen.is_listed() {
@@ -100,14 +120,23 @@ impl Services {
         let frontends = &self.mesh.shared().frontends;
         match effect {
             Effect::Open(frontend, backends) => match frontend.door {
-                Door::Host(protocol, number) => self.host_ports.open(protocol, number, frontend, backends),
                 Door::Cluster(protocol, address) => {
                     frontends.open(protocol, address, Opened::new(backends, frontend.scope, frontend.affinity));
                 }
+                _ => self.host_ports.open(frontend, backends),
             },
-            Effect::Close(Door::Host(protocol, number)) => self.host_ports.close(protocol, number),
             Effect::Close(Door::Cluster(protocol, address)) => frontends.close(protocol, address),
             Effect::Ports(service, ports) => self.mesh.shared().ports.replace(service, ports),
+            Effect::Close(door) => self.host_ports.close(door),
+        }
+    }
+
+    fn take_in_pods(&mut self, pod_ports: &mut PodPorts, changes: Vec<PodChange>) {
+        for effect in changes.into_iter().flat_map(|change| pod_ports.apply(change)) {
+            match effect {
+                PodEffect::Open(pod, port) => self.host_ports.open_to_pod(&pod, port),
+                PodEffect::Close(pod, port) => self.host_ports.close_to_pod(pod, port),
+            }
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use carob_net::Protocol;
+use carob_net::{Protocol, Range};
 
 use crate::backends::{Backends, Scope, Stage};
 
@@ -34,10 +34,14 @@ impl fmt::Display for ServicePort {
 /// Where a Service can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Door {
-    /// At a port of the host.
-    Host(Protocol, u16),
+    /// At its node port, on the host.
+    Node(Protocol, u16),
+    /// At its own port, on the host: the host is one of those that balance its load.
+    Balancer(Protocol, u16),
     /// At an address of its own, from Pods.
     Cluster(Protocol, SocketAddr),
+    /// Nowhere, but whether endpoints of it are on this node is told at this port of the host.
+    Health(u16),
 }
 
 /// A Service's wish to be reached at a door.
@@ -51,6 +55,19 @@ pub(crate) struct Frontend {
     pub(crate) affinity: Option<Duration>,
     /// Whom those who come in by this door are given to.
     pub(crate) scope: Scope,
+    /// Who may come in by this door.
+    pub(crate) sources: Sources,
+}
+
+/// From where flows are taken; `None` stands for everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Sources(pub(crate) Option<Arc<[Range]>>);
+
+impl Sources {
+    pub(crate) fn admit(&self, client: IpAddr) -> bool {
+        let client = client.to_canonical();
+        self.0.as_ref().is_none_or(|ranges| ranges.iter().any(|range| range.contains(client)))
+    }
 }
 
 /// What a Service asks of this host.

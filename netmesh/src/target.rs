@@ -1,4 +1,4 @@
-//! What a connection to a node port gets: HTTP, request by request, or a splice to the socket of one endpoint.
+//! What a connection to a port of the host gets: HTTP, request by request, or a splice to the socket of one endpoint.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,15 +11,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::balance;
 use crate::connection::{self, SendingEnds};
+use crate::listener::Serve;
 use crate::mesh::{Asking, Frontend, Mesh, Source};
+use crate::table::Sources;
 
 /// What is read at once in each direction of a splice.
 const PIECE: usize = 64 * 1024;
 
-/// What the connections of one node port need.
+/// What flows to one port of the host need.
 pub(crate) struct Target {
     pub(crate) mesh: Mesh,
     pub(crate) frontend: Frontend,
+    pub(crate) sources: Sources,
 }
 
 /// What is to become of a connection.
@@ -28,16 +31,14 @@ enum Way {
     Splice(carob_net::TcpStream),
     /// Its requests go to whoever answers HTTP in this process, and where nobody does, the answers say so.
     Http,
-    /// Each endpoint listens at a socket, and the client may reach none.
+    /// The client may not come in here, or each endpoint listens at a socket and it may reach none.
     Denied,
 }
 
-impl Target {
-    /// Serves one connection from `client`.
-    ///
+impl Serve for Target {
     /// An endpoint whose HTTP is answered in this process gets requests without a connection; one that listens at a socket
     /// gets the bytes. Where there is neither, HTTP says why.
-    pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream, client: SocketAddr, drain: CancellationToken) {
+    async fn serve(self: Arc<Self>, stream: TcpStream, client: SocketAddr, drain: CancellationToken) {
         match self.way(client) {
             Way::Splice(socket) => splice(stream, socket).await,
             Way::Http => {
@@ -47,7 +48,9 @@ impl Target {
             Way::Denied => reset(&stream),
         }
     }
+}
 
+impl Target {
     async fn answer(
         self: Arc<Self>,
         client: SocketAddr,
@@ -58,6 +61,10 @@ impl Target {
     }
 
     fn way(&self, client: SocketAddr) -> Way {
+        if !self.sources.admit(client.ip()) {
+            tracing::debug!(%client, service = %self.frontend.behind(), "a client is in none of loadBalancerSourceRanges");
+            return Way::Denied;
+        }
         let Some((first, other)) = self.frontend.draw_two() else { return Way::Http };
         let is_http = |endpoint: SocketAddr| self.mesh.endpoints().lookup(endpoint).is_some();
         if is_http(first) || other.is_some_and(is_http) {
@@ -73,7 +80,7 @@ impl Target {
                 Err(error) => {
                     all_denied &= matches!(error, NetworkError::AccessDenied(_));
                     self.mesh.shared().standings.failed(endpoint, &error);
-                    tracing::debug!(%error, %endpoint, "an endpoint of a node port took no connection");
+                    tracing::debug!(%error, %endpoint, "an endpoint took no connection");
                 }
             }
         }
@@ -86,7 +93,7 @@ impl Target {
 async fn splice(mut host: TcpStream, mut inside: carob_net::TcpStream) {
     let copy = copy_bidirectional_with_sizes(&mut host, &mut inside, PIECE, PIECE);
     if let Err(error) = copy.await {
-        tracing::debug!(%error, "a connection through a node port was cut off");
+        tracing::debug!(%error, "a connection through a port of the host was cut off");
         reset(&host);
     }
 }

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::listener::{Shared, bind};
 use crate::mesh::{Frontend as Opened, Mesh};
-use crate::table::Frontend;
+use crate::subject::Subject;
+use crate::target::Target;
 
 const LARGEST: usize = 65_536;
 /// A client that is silent for so long is given to an endpoint anew.
@@ -22,21 +23,21 @@ const MOST: usize = 16 * 1024;
 /// The kernel's errors about a socket that is not connected pass.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Takes datagrams at `address` for `port` until `stop`.
+/// Takes datagrams at `address` for `subject` until `stop`.
 pub(crate) async fn run(
     shared: Arc<Shared>,
-    port: Frontend,
+    subject: Subject,
     address: SocketAddr,
-    mesh: Mesh,
-    frontend: Opened,
+    target: Target,
     stop: CancellationToken,
 ) {
-    let binding = bind(&shared.events, &port, address, UdpSocket::bind);
+    let binding = bind(&shared.events, &subject, address, UdpSocket::bind);
     let Some(socket) = stop.run_until_cancelled(binding).await else { return };
-    tracing::info!(%address, service = %port.target, "listening on a port by UDP");
+    let purpose = subject.purpose.field();
+    tracing::info!(%address, %subject, purpose, "listening at a port of the host by UDP");
     let (socket, mut clients) = (Arc::new(socket), Clients::default());
-    let _ = stop.run_until_cancelled(clients.serve(&socket, &mesh, &frontend)).await;
-    tracing::info!(%address, service = %port.target, "closed a port by UDP");
+    let _ = stop.run_until_cancelled(clients.serve(&socket, &target)).await;
+    tracing::info!(%address, %subject, purpose, "closed a port of the host by UDP");
 }
 
 /// To which endpoint each client's datagrams go.
@@ -46,10 +47,11 @@ struct Clients {
 }
 
 impl Clients {
-    async fn serve(&mut self, socket: &Arc<UdpSocket>, mesh: &Mesh, frontend: &Opened) {
+    async fn serve(&mut self, socket: &Arc<UdpSocket>, Target { mesh, frontend, sources }: &Target) {
         let mut buffer = vec![0; LARGEST];
         loop {
             match socket.recv_from(&mut buffer).await {
+                Ok((_, client)) if !sources.admit(client.ip()) => {}
                 Ok((length, client)) => {
                     let Some(endpoint) = self.endpoint(client, mesh, frontend) else { continue };
                     let bytes = Bytes::copy_from_slice(&buffer[..length]);

@@ -230,6 +230,71 @@ async fn datagrams_at_a_node_port_reach_a_pod_and_are_answered_from_there() {
 }
 
 #[tokio::test]
+async fn a_pod_has_its_ports_of_the_host_for_as_long_as_it_is_there() {
+    let mut cluster = Cluster::start();
+    let _endpoint = cluster.endpoint(7, FakeEndpoint::named("pod 7"));
+    cluster.node_port = free_port();
+    let port = cluster.node_port;
+    cluster.api.pod_with_host_port(7, port);
+    assert_eq!(cluster.answers(StatusCode::OK).await, "pod 7");
+
+    // A second one that wants the same port hears that it cannot have it.
+    cluster.api.pod_with_host_port(8, port);
+    let event = cluster.api.events.recv().await.unwrap();
+    assert_eq!(summary(&event), ("HostPortUnavailable".into(), "Pod/pod-8".into()));
+    let _other = cluster.endpoint(8, FakeEndpoint::named("pod 8"));
+    cluster.api.pod_gone(7, port);
+    while cluster.answers(StatusCode::OK).await != "pod 8" {
+        tokio::task::yield_now().await;
+    }
+    cluster.api.pod_gone(8, port);
+    while !refused(port).await {
+        tokio::task::yield_now().await;
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_load_balancer_is_served_at_its_own_port_and_tells_whether_endpoints_are_here() {
+    let mut cluster = Cluster::start();
+    let (port, health) = (free_port(), free_port());
+    cluster.api.balanced(port, health, &[]);
+    cluster.node_port = health;
+    let told = cluster.answers(StatusCode::SERVICE_UNAVAILABLE).await;
+    assert!(told.contains(r#""name": "web"}, "localEndpoints": 0"#), "{told}");
+
+    let _endpoint = cluster.endpoint(1, FakeEndpoint::named("here"));
+    cluster.api.ready(&[1]);
+    let told = cluster.answers(StatusCode::OK).await;
+    assert!(told.contains(r#""localEndpoints": 1"#), "{told}");
+    cluster.node_port = port;
+    assert_eq!(cluster.answers(StatusCode::OK).await, "here");
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn clients_that_a_load_balancer_is_not_for_are_cut_off() {
+    let cluster = Cluster::start();
+    let _endpoint = cluster.endpoint(1, FakeEndpoint::named("never"));
+    cluster.api.ready(&[1]);
+    let (port, health) = (free_port(), free_port());
+    cluster.api.balanced(port, health, &["192.0.2.0/24"]);
+    // It may be cut off before the connect has returned.
+    let outcome = async || {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+        stream.read_to_end(&mut Vec::new()).await
+    };
+    let cut = loop {
+        match outcome().await {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => tokio::task::yield_now().await,
+            ended => break ended.map_err(|error| error.kind()),
+        }
+    };
+    assert_eq!(cut, Err(ErrorKind::ConnectionReset));
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn shutdown_takes_nothing_new_and_finishes_what_is_under_way() {
     let answers = Arc::new(Semaphore::new(1));
     let cluster = Cluster::start();

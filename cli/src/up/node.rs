@@ -79,10 +79,12 @@ pub(crate) async fn start(
     let kubelet = node.kubelet_api();
     parts.start("node", |stop| async move { node.run(stop).await });
 
+    let host_address = host_address(&place);
     let at = (place.name.as_str(), place.address);
     let figures = ingress::start(parts, client.clone(), mesh.clone(), place.doors, at, &place.options.ingress)?;
     let kubelet = kubelet.merge(ingress::metrics(figures));
-    let netmesh = NetmeshConfig { node_name: place.name, node_port_address: place.options.node_port_address };
+    let netmesh =
+        NetmeshConfig { node_port_address: place.options.node_port_address, host_address, node_name: place.name };
     let services = Services::new(client, mesh, netmesh);
     parts.start("Services", |stop| async move { services.run(stop).await });
     Ok(Started { kubelet, images })
@@ -100,11 +102,17 @@ async fn start_dns(parts: &mut Parts, place: &Place<'_>, host: &ResolvConf) -> a
     Ok((names, listen))
 }
 
+/// Where clients outside reach ports of Services and Pods.
+fn host_address(place: &Place<'_>) -> IpAddr {
+    Some(place.options.node_port_address).filter(|ip| !ip.is_unspecified()).unwrap_or(place.address)
+}
+
 fn config_of(data: &DataDir, images: &ImageStore, place: &Place<'_>, host: &ResolvConf) -> NodeConfig {
     let options = place.options;
     let mut config = NodeConfig::new(&place.name, data.node(), images.clone(), place.address);
     config.eviction_hard = options.eviction_hard.clone().unwrap_or(config.eviction_hard);
     config.eviction_pressure_transition = options.eviction_pressure_transition_period;
+    config.external_address = Some(host_address(place));
     config.kubelet_port = place.kubelet_port;
     config.labels = options.labels.iter().cloned().collect();
     config.taints = options.taints.clone();

@@ -82,7 +82,7 @@ fn a_node_of_its_own_has_nobody_elses() {
     backends.add(address(2), Stage::Terminating, true);
     assert_eq!((backends.drawn(Scope::Node), backends.drawn(Scope::Cluster)), (vec![2], vec![1]));
     backends.add(address(3), Stage::Ready, true);
-    assert_eq!(backends.drawn(Scope::Node), [3]);
+    assert_eq!((backends.drawn(Scope::Node), backends.ready_here()), (vec![3], 1));
     backends.remove(address(3), Stage::Ready, true);
     backends.remove(address(2), Stage::Terminating, true);
     assert!(backends.is_empty(Scope::Node) && !backends.is_empty(Scope::Cluster));

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::backends::{Backends, Scope, Stage};
-use crate::table::ObjectName;
+use crate::table::{ObjectName, ServicePort};
 
 /// Answers with its own name, after as many refusals as were put in.
 struct Fake {

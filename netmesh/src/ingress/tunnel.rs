@@ -66,7 +66,7 @@ impl Client {
         }
         let why =
             last.map_or_else(|| "has no ready endpoint".to_owned(), |error| format!("takes no connection: {error}"));
-        say(StatusCode::SERVICE_UNAVAILABLE, format!("{} {why}\n", frontend.port()))
+        say(StatusCode::SERVICE_UNAVAILABLE, format!("{} {why}\n", frontend.behind()))
     }
 
     async fn ask_to_go_on(

@@ -9,8 +9,7 @@ use carob_net::Protocol;
 use parking_lot::RwLock;
 
 use super::affinity::Affinity;
-use crate::backends::{Backends, Scope};
-use crate::table::ServicePort;
+use crate::backends::{Backends, Behind, Scope};
 
 /// What stands behind one address and port of a Service.
 #[derive(Debug)]
@@ -25,9 +24,9 @@ impl Frontend {
         Frontend { backends, scope, affinity: affinity.map(Affinity::new) }
     }
 
-    /// The Service port that stands here.
-    pub(crate) fn port(&self) -> &ServicePort {
-        self.backends.port()
+    /// Whose endpoints stand here.
+    pub(crate) fn behind(&self) -> &Behind {
+        self.backends.behind()
     }
 
     /// Two endpoints drawn at random, different ones if there are two.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::frontends::Frontend;
-use crate::backends::{Backends, Scope};
+use crate::backends::{Backends, Behind, Scope};
 use crate::table::{ObjectName, Port};
 
 /// The TCP ports of Services: changed by the table, read by every request.
@@ -43,7 +43,7 @@ impl NamedPorts {
 
     /// The port of a Service that has this name.
     pub(crate) fn named(&self, service: &ObjectName, name: &str) -> Result<Arc<Frontend>, Missing> {
-        self.find(service, |port| &*port.1.port().port == name)
+        self.find(service, |port| matches!(port.1.behind(), Behind::Service(port) if &*port.port == name))
     }
 
     fn find(&self, service: &ObjectName, is_wanted: impl Fn(&&Numbered) -> bool) -> Result<Arc<Frontend>, Missing> {

@@ -19,6 +19,7 @@ fn service(name: &str, ports: &[(u16, &str)]) -> Change {
         uid: format!("uid-of-{name}").into(),
         affinity: None,
         scope: Scope::Cluster,
+        sources: Sources::default(),
     };
     let frontends = ports.iter().map(frontend).collect();
     Change::Service(Service { name: object(name), frontends, ports: vec![] })
@@ -27,7 +28,7 @@ fn service(name: &str, ports: &[(u16, &str)]) -> Change {
 /// Even numbers are node ports, odd ones ports of a ClusterIP: to the table they are the same.
 fn door(number: u16) -> Door {
     if number.is_multiple_of(2) {
-        Door::Host(Protocol::Tcp, number)
+        Door::Node(Protocol::Tcp, number)
     } else {
         Door::Cluster(Protocol::Tcp, ([10, 96, 0, 1], number).into())
     }

@@ -21,12 +21,14 @@ type Lines = UnboundedReceiver<Value>;
 pub(crate) struct FakeApi {
     services: UnboundedSender<Value>,
     slices: UnboundedSender<Value>,
+    pods: UnboundedSender<Value>,
     pub(crate) events: Lines,
 }
 
 struct Served {
     services: Mutex<Option<Lines>>,
     slices: Mutex<Option<Lines>>,
+    pods: Mutex<Option<Lines>>,
     events: UnboundedSender<Value>,
 }
 
@@ -34,14 +36,16 @@ impl FakeApi {
     pub(crate) fn new() -> (Self, kube::Client) {
         let (services, served_services) = mpsc::unbounded_channel();
         let (slices, served_slices) = mpsc::unbounded_channel();
+        let (pods, served_pods) = mpsc::unbounded_channel();
         let (served_events, events) = mpsc::unbounded_channel();
         let served = Arc::new(Served {
             services: Mutex::new(Some(served_services)),
             slices: Mutex::new(Some(served_slices)),
+            pods: Mutex::new(Some(served_pods)),
             events: served_events,
         });
         let service = tower::service_fn(move |request| answer(served.clone(), request));
-        (Self { services, slices, events }, kube::Client::new(service, "default"))
+        (Self { services, slices, pods, events }, kube::Client::new(service, "default"))
     }
 
     /// Tells of `default/web` with its one port, `http`.
@@ -60,6 +64,42 @@ impl FakeApi {
             "spec": {"type": "NodePort", "ports": [{"name": "http", "port": 80, "nodePort": node_port}]},
         });
         let _ = self.services.send(json!({"type": what, "object": object}));
+    }
+
+    /// Tells of `default/web` as a load balancer whose flows this host takes at `port`, from these addresses.
+    pub(crate) fn balanced(&self, port: u16, health: u16, sources: &[&str]) {
+        let object = json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"namespace": "default", "name": "web", "uid": "uid-of-web", "resourceVersion": "2"},
+            "spec": {
+                "type": "LoadBalancer", "ports": [{"name": "http", "port": port}], "loadBalancerSourceRanges": sources,
+                "externalTrafficPolicy": "Local", "healthCheckNodePort": health,
+            },
+            "status": {"loadBalancer": {"ingress": [{"ip": "127.0.0.1"}]}},
+        });
+        let _ = self.services.send(json!({"type": "MODIFIED", "object": object}));
+    }
+
+    /// Tells of a Pod of this node that has its address, and whose port of TCP and UDP is also one of the host.
+    pub(crate) fn pod_with_host_port(&self, host: u8, host_port: u16) {
+        self.tell_pod("MODIFIED", host, host_port);
+    }
+
+    pub(crate) fn pod_gone(&self, host: u8, host_port: u16) {
+        self.tell_pod("DELETED", host, host_port);
+    }
+
+    fn tell_pod(&self, what: &str, host: u8, host_port: u16) {
+        let port = |protocol: &str| json!({"containerPort": 8080, "hostPort": host_port, "protocol": protocol});
+        let object = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "namespace": "default", "name": format!("pod-{host}"), "uid": format!("uid-{host}"), "resourceVersion": "2",
+            },
+            "spec": {"containers": [{"name": "c", "ports": [port("TCP"), port("UDP")]}]},
+            "status": {"phase": "Running", "podIP": pod_address(host).ip()},
+        });
+        let _ = self.pods.send(json!({"type": what, "object": object}));
     }
 
     /// Tells of `default/echo`, a Service by UDP that one Pod is behind.
@@ -86,7 +126,7 @@ impl FakeApi {
     pub(crate) fn ready(&self, hosts: &[u8]) {
         let endpoints: Vec<_> = hosts
             .iter()
-            .map(|host| json!({"addresses": [pod_address(*host).ip()], "conditions": {"ready": true}}))
+            .map(|host| json!({"addresses": [pod_address(*host).ip()], "nodeName": "node", "conditions": {"ready": true}}))
             .collect();
         let object = json!({
             "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
@@ -105,9 +145,18 @@ async fn answer(served: Arc<Served>, request: Request<Asked>) -> Result<Response
     let body = match request.uri().path() {
         "/api/v1/services" if watching => watch(served.services.lock().await.take()),
         "/apis/discovery.k8s.io/v1/endpointslices" if watching => watch(served.slices.lock().await.take()),
+        "/api/v1/pods" => {
+            let query = request.uri().query().unwrap_or_default();
+            assert!(
+                query.contains("fieldSelector=spec.nodeName%3Dnode"),
+                "only its own Pods are its business: {query}"
+            );
+            if watching { watch(served.pods.lock().await.take()) } else { empty_list("v1", "PodList") }
+        }
         "/api/v1/services" => empty_list("v1", "ServiceList"),
         "/apis/discovery.k8s.io/v1/endpointslices" => empty_list("discovery.k8s.io/v1", "EndpointSliceList"),
-        path if path.ends_with("/events") => {
+        // A second of a kind is a series, which is patched.
+        path if path.contains("/events") => {
             let event = request.into_body().collect().await.unwrap().to_bytes();
             let _ = served.events.send(serde_json::from_slice(&event).unwrap());
             whole(event)

@@ -3,7 +3,7 @@
 mod api;
 mod endpoint;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use api::FakeApi;
 pub(crate) use endpoint::FakeEndpoint;
+
+/// The host, as its clients see it.
+pub(crate) const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 pub(crate) type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 
@@ -46,7 +49,7 @@ impl Cluster {
     pub(crate) fn start_at(node_port: u16) -> Self {
         let (api, client) = FakeApi::new();
         let mesh = Mesh::new(MeshConfig::default());
-        let config = NetmeshConfig { node_name: "node".into(), node_port_address: Ipv4Addr::LOCALHOST.into() };
+        let config = NetmeshConfig { node_name: "node".into(), node_port_address: HOST, host_address: HOST };
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(Services::new(client, mesh.clone(), config).run(shutdown.clone()));
         api.service(node_port);

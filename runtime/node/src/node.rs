@@ -44,6 +44,8 @@ pub struct NodeConfig {
     pub images: ImageStore,
     /// The node's own address, reported as `InternalIP` and as its Pods' `hostIP`.
     pub address: IpAddr,
+    /// Where clients outside reach ports of Services and Pods on this node, reported as `ExternalIP` if it is another.
+    pub external_address: Option<IpAddr>,
     /// Most Pods that the node takes. An HTTP Pod that idles holds no instance and costs its metadata, so that this is
     /// far above a kubelet's 110.
     pub max_pods: u32,
@@ -78,6 +80,7 @@ impl NodeConfig {
             data_dir: data_dir.into(),
             images,
             address,
+            external_address: None,
             max_pods: 10_000,
             eviction_hard: Thresholds::default(),
             eviction_pressure_transition: Duration::from_secs(300),
@@ -302,6 +305,7 @@ fn facts(config: &NodeConfig, machine: &Machine, allocatable: &BTreeMap<String, 
     NodeFacts {
         name: config.name,
         address: config.address,
+        external_address: config.external_address,
         labels: config.labels,
         taints: config.taints,
         max_pods: config.max_pods,

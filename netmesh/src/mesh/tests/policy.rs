@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::scene::{address, connect, denied_flows, listen, pod, receive_now, send};
 use crate::backends::{Backends, Scope, Stage};
 use crate::balance::{Endpoints, Found};
+use crate::listener::Serve;
 use crate::mesh::{Asking, Frontend, Mesh, MeshConfig, Source};
-use crate::table::{ObjectName, ServicePort};
+use crate::table::{ObjectName, ServicePort, Sources};
 use crate::target::Target;
 
 /// Closes one port to everybody but the Pod itself.
@@ -116,7 +117,7 @@ async fn at_a_node_port(mesh: &Mesh, endpoint: &str) -> Result<String, ErrorKind
     let backends = Arc::new(Backends::new(ServicePort { service, port: "".into() }));
     backends.add(address(endpoint), Stage::Ready, true);
     let frontend = Frontend::new(backends, Scope::Cluster, None);
-    let target = Arc::new(Target { mesh: mesh.clone(), frontend });
+    let target = Arc::new(Target { mesh: mesh.clone(), frontend, sources: Sources::default() });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (accepted, client) = listener.accept().await.unwrap();

@@ -23,6 +23,8 @@ const MAX_IMAGES: usize = 50;
 pub(crate) struct NodeFacts {
     pub(crate) name: String,
     pub(crate) address: IpAddr,
+    /// Where clients outside reach ports of Services and Pods, if that is another.
+    pub(crate) external_address: Option<IpAddr>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) taints: Vec<Taint>,
     pub(crate) max_pods: u32,
@@ -97,10 +99,7 @@ impl NodeFacts {
         let mut allocatable = self.allocatable.clone();
         allocatable.insert("pods".to_owned(), Quantity(max_pods.to_string()));
         NodeStatus {
-            addresses: Some(vec![
-                NodeAddress { type_: "InternalIP".to_owned(), address: self.address.to_string() },
-                NodeAddress { type_: "Hostname".to_owned(), address: self.name.clone() },
-            ]),
+            addresses: Some(self.addresses()),
             capacity: Some(capacity(&self.machine, max_pods)),
             allocatable: Some(allocatable),
             conditions: Some(conditions(pressure, range.is_some(), previous, now)),
@@ -118,6 +117,14 @@ impl NodeFacts {
             node_info: Some(self.system_info()),
             ..NodeStatus::default()
         }
+    }
+
+    fn addresses(&self) -> Vec<NodeAddress> {
+        let of = |kind: &str, address: String| NodeAddress { type_: kind.to_owned(), address };
+        let external = self.external_address.filter(|external| *external != self.address);
+        let external = external.map(|external| of("ExternalIP", external.to_string()));
+        let internal = of("InternalIP", self.address.to_string());
+        [internal].into_iter().chain(external).chain([of("Hostname", self.name.clone())]).collect()
     }
 
     fn system_info(&self) -> NodeSystemInfo {
@@ -197,6 +204,7 @@ mod tests {
         NodeFacts {
             name: "n1".into(),
             address: "127.0.0.1".parse().unwrap(),
+            external_address: Some("192.0.2.1".parse().unwrap()),
             labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
             taints: vec![Taint { key: "k".into(), effect: "NoSchedule".into(), ..Taint::default() }],
             max_pods: 10_000,

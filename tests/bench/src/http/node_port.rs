@@ -38,7 +38,8 @@ pub(crate) async fn start(services: Vec<Arc<dyn HttpService>>) -> Result<NodePor
     let pods = pods.collect::<Result<Vec<_>>>()?;
     describe(&client, address.port(), pods.len()).await?;
 
-    let config = NetmeshConfig { node_name: "bench".into(), node_port_address: address.ip() };
+    let config =
+        NetmeshConfig { node_name: "bench".into(), node_port_address: address.ip(), host_address: address.ip() };
     let mut running = JoinSet::new();
     running.spawn(Services::new(client, mesh, config).run(CancellationToken::new()));
     while TcpStream::connect(address).await.is_err() {
