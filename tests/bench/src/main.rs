@@ -18,6 +18,7 @@ mod pod_to_pod;
 mod pods;
 mod reads;
 mod runtime;
+mod services;
 mod table;
 mod wire;
 
@@ -37,6 +38,7 @@ const BENCHES: &[Bench] = &[
     ("many-pods", || pods::run(pods::Guest::Http, 10_000).boxed()),
     ("listening-pods", || pods::run(pods::Guest::Socket, 1_000).boxed()),
     ("pod-to-pod", || pod_to_pod::run().boxed()),
+    ("services", || services::run().boxed()),
     ("store", || creates::store().boxed()),
     ("creates", || creates::api().boxed()),
     ("reads", || reads::run().boxed()),
