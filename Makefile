@@ -46,6 +46,7 @@ test: lint samples
 	@CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/tools-tests" cargo test --quiet --locked --manifest-path runtime/tools/Cargo.toml
 
 bench: compiler
+	@scripts/packages.sh nginx:nginx-light
 	@echo "==> building the benchmarks in release mode"
 	@cargo run --release --package carob-bench
 

@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 use std::io::Write;
 use std::net::IpAddr;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Zoned;
@@ -69,24 +70,34 @@ fn escape(text: &str, out: &mut String) {
     }
 }
 
-/// Takes lines, and writes them in a thread of its own, which ends with it.
+/// Takes lines, and writes them in a thread of its own. Dropping it waits until those that were taken are written.
 pub(crate) struct AccessLog {
-    lines: SyncSender<String>,
+    /// `None` only while it is dropped.
+    lines: Option<SyncSender<String>>,
+    writer: Option<JoinHandle<()>>,
     figures: Figures,
 }
 
 impl AccessLog {
     pub(crate) fn new(to: Box<dyn Write + Send>, figures: Figures) -> AccessLog {
         let (lines, received) = sync_channel(WAITING);
-        std::thread::spawn(move || write_all(to, &received));
-        AccessLog { lines, figures }
+        let writer = std::thread::spawn(move || write_all(to, &received));
+        AccessLog { lines: Some(lines), writer: Some(writer), figures }
     }
 
     pub(crate) fn write(&self, line: &Line<'_>) {
-        match self.lines.try_send(line.text(&Zoned::now())) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.figures.lost_line(),
+        let sent = self.lines.as_ref().map(|lines| lines.try_send(line.text(&Zoned::now())));
+        if !matches!(sent, Some(Ok(()))) {
+            self.figures.lost_line();
         }
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        self.lines = None;
+        // A panic of the writer has been printed; there is nothing more to do.
+        self.writer.take().map(JoinHandle::join);
     }
 }
 
@@ -104,11 +115,37 @@ fn write_all(mut to: Box<dyn Write + Send>, lines: &Receiver<String>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
     use super::*;
 
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
-    fn a_line_reads_as_people_know_it() {
-        let line = Line {
+    fn what_was_taken_is_written_before_the_log_is_gone() {
+        let kept = Kept::default();
+        let log = AccessLog::new(Box::new(kept.clone()), Figures::default());
+        (0..100).for_each(|_| log.write(&line()));
+        drop(log);
+        assert_eq!(String::from_utf8(kept.0.lock().clone()).unwrap().lines().count(), 100);
+    }
+
+    fn line() -> Line<'static> {
+        Line {
             client: "192.0.2.7".parse().unwrap(),
             method: "GET",
             target: "/a?b=\"c\"",
@@ -121,10 +158,14 @@ mod tests {
             route: "shop/web",
             backend: "shop/web:80",
             took: Duration::from_millis(3),
-        };
+        }
+    }
+
+    #[test]
+    fn a_line_reads_as_people_know_it() {
         let now = "2026-11-24T20:05:00+00:00[UTC]".parse().unwrap();
         assert_eq!(
-            line.text(&now),
+            line().text(&now),
             "192.0.2.7 - - [24/Nov/2026:20:05:00 +0000] \"GET /a?b=\\x22c\\x22 HTTP/1.1\" 200 14 \"-\" \"curl/8\\x0A\" \
              \"a.example\" \"shop/web\" \"shop/web:80\" 3ms\n"
         );

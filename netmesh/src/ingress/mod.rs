@@ -23,6 +23,7 @@ mod timed;
 mod tunnel;
 mod upstream;
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::pin::pin;
 use std::sync::Arc;
@@ -116,6 +117,8 @@ pub struct Gateway {
     shared: Arc<Shared>,
     certificates: Certificates,
     tls: TlsAcceptor,
+    /// Whether certificates are shown at all.
+    shows_certificates: bool,
     figures: Figures,
 }
 
@@ -158,7 +161,19 @@ impl Gateway {
             log,
         });
         let GatewayConfig { controller, http, https, announcement, .. } = config;
-        Ok(Gateway { client, controller, http, https, announcement, shared, certificates, tls, figures })
+        let shows_certificates = https.is_some();
+        Ok(Gateway {
+            client,
+            controller,
+            http,
+            https,
+            announcement,
+            shared,
+            certificates,
+            tls,
+            shows_certificates,
+            figures,
+        })
     }
 
     /// What it counts.
@@ -170,13 +185,15 @@ impl Gateway {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let room = Arc::new(Semaphore::new(self.shared.limits.connections));
         let (http, https) = (self.http.take(), self.https.take());
+        let is_open = http.is_some() || https.is_some();
         let accepting = [(http, None), (https, Some(self.tls.clone()))].map(|(listener, tls)| {
             accept(self.shared.clone(), listener, tls, room.clone(), self.figures.clone(), shutdown.clone())
         });
         let announced = announce::keep(self.client.clone(), self.announcement.clone());
         let following = async {
             tokio::select! {
-                () = self.follow() => {}
+                // Where nobody asks nothing has to be known.
+                () = self.follow(), if is_open => {}
                 () = announced => {}
             }
         };
@@ -224,7 +241,8 @@ impl Gateway {
         *self.shared.routes.write() = Arc::new(routes);
         self.figures.keep(|name| there.contains(name));
         self.certificates.name(Names::new(ours.iter().copied()));
-        for gone in secrets.want(&State::secrets(&ours)) {
+        let wanted = if self.shows_certificates { State::secrets(&ours) } else { HashSet::new() };
+        for gone in secrets.want(&wanted) {
             self.certificates.put(gone, None);
         }
     }

@@ -50,6 +50,7 @@ const BENCHES: &[Bench] = &[
     ("dns", || dns::run().boxed()),
     ("keyvalue", || keyvalue::run().boxed()),
     ("calls", || calls::run().boxed()),
+    ("gateway", || http::gateway().boxed()),
 ];
 
 fn main() -> Result<()> {

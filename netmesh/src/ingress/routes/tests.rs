@@ -150,6 +150,53 @@ fn where_two_ingresses_say_the_same_the_older_has_it() {
     assert_eq!(found(&routes, "b.example", "/"), "older");
 }
 
+/// What the documentation says, rule by rule, without any table.
+fn by_the_book<'a>(rules: &'a [(&str, &str, &str, String)], host: &str, path: &str) -> Option<&'a str> {
+    let host_rank = |rule: &str| match rule.strip_prefix("*.") {
+        _ if rule == host => Some(0),
+        Some(parent) if host.split_once('.').is_some_and(|(_, rest)| rest == parent) => Some(1),
+        None if rule.is_empty() => Some(2),
+        _ => None,
+    };
+    let elements = |path: &str| path.split('/').filter(|element| !element.is_empty()).count();
+    let fits = |kind: &str, rule: &str| match kind {
+        "Exact" => rule == path,
+        _ => {
+            let (rule, path): (Vec<_>, Vec<_>) = (rule.split('/').collect(), path.split('/').collect());
+            let rule: Vec<_> = rule.into_iter().filter(|element| !element.is_empty()).collect();
+            let path: Vec<_> = path.into_iter().skip(1).collect();
+            path.len() >= rule.len() && path[..rule.len()] == rule[..]
+        }
+    };
+    let matching = rules.iter().enumerate().filter_map(|(age, (rule, path, kind, service))| {
+        let rank = host_rank(rule).filter(|_| fits(kind, path))?;
+        Some(((rank, std::cmp::Reverse(elements(path)), *kind != "Exact", age), service.as_str()))
+    });
+    matching.min_by_key(|(weight, _)| *weight).map(|(_, service)| service)
+}
+
+proptest::proptest! {
+    #[test]
+    fn the_table_answers_as_the_book_does(
+        rules in proptest::collection::vec((0_usize..5, 0_usize..6, 0_usize..2), 0..8),
+        host in 0_usize..6,
+        path in 0_usize..8,
+    ) {
+        const HOSTS: [&str; 5] = ["", "a.x", "*.x", "b.a.x", "*.a.x"];
+        // Of equal elements an exact path is as long as a prefix.
+        const PATHS: [&str; 6] = ["/", "/a", "/a/b", "/b", "/ab", "/a/b/c"];
+        let rules: Vec<_> = rules.iter().enumerate().map(|(number, (host, path, kind))| {
+            (HOSTS[*host], PATHS[*path], ["Exact", "Prefix"][*kind], format!("s{number}"))
+        }).collect();
+        let host = ["a.x", "b.x", "b.a.x", "c.a.x", "x", "c.b.a.x"][host];
+        let path = ["/", "/a", "/a/", "/a/b", "/ab", "/a/b/c/d", "/b/", "/c"][path];
+        let given: Vec<_> = rules.iter().map(|(host, path, kind, service)| (*host, *path, *kind, service.as_str())).collect();
+        let routes = routes(&[ingress("i", 0, &given, None)]);
+        let expected = by_the_book(&rules, host, path).unwrap_or("-");
+        proptest::prop_assert_eq!(found(&routes, host, path), expected, "{:?} {} {}", rules, host, path);
+    }
+}
+
 #[test]
 fn a_backend_that_is_no_service_is_named_as_such() {
     let object = json!({

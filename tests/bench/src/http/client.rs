@@ -64,6 +64,17 @@ fn ends(answer: &[u8]) -> bool {
     }
 }
 
+/// Waits until the server answers with 200.
+pub(crate) async fn until_answered(address: SocketAddr) -> Result<()> {
+    let answered = async {
+        while Connection::open(address).await?.get().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(PATIENCE, answered).await.context("the server does not answer")?
+}
+
 /// How much longer than its time a load may take: a server that no longer answers is a failure, not a wait for ever.
 const PATIENCE: Duration = Duration::from_secs(30);
 

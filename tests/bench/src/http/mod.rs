@@ -7,9 +7,11 @@
 mod bare;
 pub(crate) mod client;
 mod cold;
+mod gateway;
 pub(crate) mod guest;
 mod native;
 pub(crate) mod neighbours;
+mod nginx;
 mod node_port;
 pub(crate) mod ours;
 mod requests;
@@ -17,6 +19,7 @@ pub(crate) mod serve;
 mod wasmtime_serve;
 
 pub(crate) use cold::run as cold;
+pub(crate) use gateway::run as gateway;
 pub(crate) use guest::engine;
 pub(crate) use neighbours::run as neighbours;
 pub(crate) use ours::Silent;

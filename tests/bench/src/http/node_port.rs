@@ -36,7 +36,7 @@ pub(crate) async fn start(services: Vec<Arc<dyn HttpService>>) -> Result<NodePor
     let mesh = Mesh::new(MeshConfig::default());
     let pods = services.into_iter().enumerate().map(|(number, service)| serve(&mesh, number, service));
     let pods = pods.collect::<Result<Vec<_>>>()?;
-    describe(&client, address.port(), pods.len()).await?;
+    describe(&client, Some(address.port()), pods.len()).await?;
 
     let config =
         NetmeshConfig { node_name: "bench".into(), node_port_address: address.ip(), host_address: address.ip() };
@@ -84,15 +84,18 @@ fn serve(mesh: &Mesh, number: usize, service: Arc<dyn HttpService>) -> Result<(B
     Ok((network.serve_http((Ipv4Addr::UNSPECIFIED, 8080).into(), service)?, network))
 }
 
-fn pod(number: usize) -> Ipv4Addr {
+pub(super) fn pod(number: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 244, 0, number as u8 + 1)
 }
 
 /// Tells the API of the Service and its ready Pods.
-async fn describe(client: &Client, node_port: u16, pods: usize) -> Result<()> {
+pub(super) async fn describe(client: &Client, node_port: Option<u16>, pods: usize) -> Result<()> {
     let service = json!({
         "metadata": { "name": "hello" },
-        "spec": { "type": "NodePort", "ports": [{ "name": "http", "port": 80, "nodePort": node_port }] },
+        "spec": {
+            "type": if node_port.is_some() { "NodePort" } else { "ClusterIP" },
+            "ports": [{ "name": "http", "port": 80, "nodePort": node_port }],
+        },
     });
     let ready: Vec<_> = (0..pods).map(|number| json!({ "addresses": [pod(number)] })).collect();
     let slice = json!({

@@ -55,7 +55,7 @@ fn row(what: &'static str, ours: f64, floor_is: &'static str, floor: f64, target
 }
 
 /// Requests per second of each.
-async fn take_turns<const N: usize>(servers: [SocketAddr; N]) -> Result<[f64; N]> {
+pub(super) async fn take_turns<const N: usize>(servers: [SocketAddr; N]) -> Result<[f64; N]> {
     let mut loads = [const { Load::EMPTY }; N];
     for round in 0..=ROUNDS {
         for (load, server) in loads.iter_mut().zip(servers) {
