@@ -48,7 +48,9 @@ fn object(kind: &str, name: &str) -> Value {
 async fn two_nodes() -> Server {
     let server = Server::start().await;
     for name in ["n1", "n2"] {
-        server.post(NODES, &object("Node", name)).await.expect(201);
+        let mut node = object("Node", name);
+        node["spec"] = json!({ "podCIDR": format!("10.244.{}.0/24", &name[1..]) });
+        server.post(NODES, &node).await.expect(201);
         server.post(SECRETS, &object("Secret", &format!("secret-{name}"))).await.expect(201);
         server.post(MAPS, &map(&format!("map-{name}"))).await.expect(201);
         let mut pod = pod(&format!("pod-{name}"));
@@ -70,6 +72,7 @@ async fn a_node_touches_what_is_its_own() {
     let (own, other) =
         (server.get(&format!("{PODS}/pod-n1")).await.body, server.get(&format!("{PODS}/pod-n2")).await.body);
     let status = json!({ "status": { "phase": "Running" } });
+    let addressed = |ip: &str| json!({ "status": { "podIP": ip, "podIPs": [{ "ip": ip }] } });
     let labelled = |key: &str| json!({ "metadata": { "labels": { key: "x" } } });
     let lease =
         |name: &str| json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": name } });
@@ -106,6 +109,10 @@ async fn a_node_touches_what_is_its_own() {
         ("PATCH", format!("{LEASES}/n1"), json!({ "spec": { "holderIdentity": "n1" } }), 200),
         ("PATCH", format!("{PODS}/pod-n1/status"), status.clone(), 200),
         ("PATCH", format!("{PODS}/pod-n2/status"), status, 403),
+        ("PATCH", format!("{PODS}/pod-n1/status"), addressed("10.244.1.7"), 200),
+        ("PATCH", format!("{PODS}/pod-n1/status"), addressed("10.244.2.7"), 403),
+        ("PATCH", format!("{PODS}/pod-n1/status"), addressed("10.244.1.7"), 200),
+        ("PATCH", format!("{NODES}/n1"), json!({ "spec": { "podCIDR": "10.244.2.0/24" } }), 403),
         ("PATCH", format!("{PODS}/pod-n1/status"), labelled("app"), 403),
         ("PATCH", format!("{PODS}/pod-n1"), labelled("app"), 403),
         ("POST", PODS.to_owned(), pod("new"), 403),

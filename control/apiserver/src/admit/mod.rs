@@ -6,6 +6,7 @@ mod certificates;
 mod claims;
 mod ingresses;
 pub(crate) mod node;
+mod pod_addresses;
 
 use jiff::Timestamp;
 use serde_json::Value;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::certificates;
+use super::{certificates, pod_addresses};
 use crate::{access, status::Status, verbs::Call};
 
 /// Labels in Kubernetes' name spaces that a node may give to itself, beside those below the two prefixes.
@@ -102,6 +102,10 @@ fn own_node(call: &Call, node: &str, new: &Value, old: &Value) -> Result<(), Sta
     if !old.is_null() && new["spec"]["taints"] != old["spec"]["taints"] {
         return refuse(call, new, format!("node {node:?} is not allowed to modify taints"));
     }
+    // Which addresses are whose is the control plane's to say, or a node could take those of another.
+    if ["podCIDR", "podCIDRs"].iter().any(|range| new["spec"][range] != old["spec"][range]) {
+        return refuse(call, new, format!("node {node:?} is not allowed to modify its podCIDR"));
+    }
     let forbidden: Vec<&str> = changed(labels(new), labels(old)).into_iter().filter(|key| !is_own_label(key)).collect();
     if !forbidden.is_empty() {
         let act = if old.is_null() { "set" } else { "modify" };
@@ -139,9 +143,23 @@ fn is_own_label(key: &str) -> bool {
 
 /// The status of a Pod and nothing else. That the Pod is the node's was decided before.
 fn pod_status(call: &Call, node: &str, new: &Value, old: &Value) -> Result<(), Status> {
-    match new["metadata"]["labels"] == old["metadata"]["labels"] {
-        true => Ok(()),
-        false => refuse(call, old, format!("node {node:?} cannot update labels through pod status")),
+    if new["metadata"]["labels"] != old["metadata"]["labels"] {
+        return refuse(call, old, format!("node {node:?} cannot update labels through pod status"));
+    }
+    let found = call.api.registry().core("nodes").and_then(|nodes| nodes.cache.get(&nodes.key("", node)));
+    // Most writes change no address, and then nobody looks at the node.
+    let owner = || found.map(|node| node.object()).unwrap_or_default();
+    match pod_addresses::claimed(new, old, owner) {
+        None => Ok(()),
+        Some(address) => {
+            let (namespace, pod) = (&call.address.namespace, &call.address.name);
+            tracing::warn!(node, namespace, pod, address, "a node claims an address for its Pod that is not its own");
+            refuse(
+                call,
+                old,
+                format!("node {node:?} can only give addresses of its podCIDR to its Pods, and {address} is none"),
+            )
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use axum::body::Body;
-use http::Request;
+use http::{Request, StatusCode, header::AUTHORIZATION};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -54,10 +55,10 @@ pub(crate) async fn serve(
     let mut connections = JoinSet::new();
     let places = Arc::new(Semaphore::new(api.config().limits.connections));
     loop {
-        let stream = tokio::select! {
+        let (stream, client) = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most likely: give the others time to close theirs.
                     tracing::warn!(%error, "cannot accept a connection");
@@ -73,7 +74,7 @@ pub(crate) async fn serve(
             continue;
         };
         let watcher = graceful.watcher();
-        connections.spawn(connection(api.clone(), acceptor.clone(), stream, watcher, place));
+        connections.spawn(connection(api.clone(), acceptor.clone(), stream, client, watcher, place));
     }
     drop(listener);
     api.end_watches();
@@ -84,13 +85,17 @@ async fn connection(
     api: ApiServer,
     acceptor: TlsAcceptor,
     stream: TcpStream,
+    client: SocketAddr,
     watcher: hyper_util::server::graceful::Watcher,
     _place: OwnedSemaphorePermit,
 ) {
     let _ = stream.set_nodelay(true);
     let stream = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
+        Ok(Err(error)) if is_refusal(&error) => {
+            return tracing::warn!(%client, %error, "the certificate of a client is refused");
+        }
+        Ok(Err(error)) => return tracing::debug!(%client, %error, "TLS handshake failed"),
         Err(_) => return tracing::debug!("TLS handshake took too long"),
     };
     let identity = peer(&stream);
@@ -99,7 +104,14 @@ async fn connection(
     let service = service_fn(move |request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
         let (api, origin) = (api.clone(), Origin::Network(identity.clone()));
-        async move { Ok::<_, Infallible>(pipeline::handle(&api, request.map(Body::new), origin).await) }
+        let shows_token = request.headers().contains_key(AUTHORIZATION);
+        async move {
+            let response = pipeline::handle(&api, request.map(Body::new), origin).await;
+            if shows_token && response.status() == StatusCode::UNAUTHORIZED {
+                tracing::warn!(%client, "the token of a client is refused: it is wrong or over");
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE);
@@ -113,6 +125,12 @@ async fn connection(
         }
         () = stays_silent(&begun) => tracing::debug!("no request came on a connection"),
     }
+}
+
+/// Whether it is we who end it, for the certificate that was shown.
+fn is_refusal(error: &std::io::Error) -> bool {
+    let reason = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(reason, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// Ends if nothing was asked in time; else never.

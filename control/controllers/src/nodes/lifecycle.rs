@@ -5,7 +5,7 @@ use std::time::Duration;
 use carob_reconcile::{Informer, Next, ObjectKey, Queue, Reconcile};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, NodeCondition, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
@@ -49,6 +49,9 @@ pub(crate) fn start(context: &mut Context<'_>, grace: Duration, rates: EvictionR
     context.spawn(Arc::new(controller), queue, WORKERS);
 }
 
+/// What a node has said last: when it renewed its lease, and when it told its condition.
+type Heartbeat = (Option<MicroTime>, Option<Time>);
+
 struct Lifecycle {
     client: Client,
     nodes: Informer<Node>,
@@ -56,8 +59,8 @@ struct Lifecycle {
     pods: Informer<Pod>,
     /// How long a node may be silent.
     grace: Duration,
-    /// When we saw each node's lease change, by our own clock: clocks of nodes may be wrong.
-    heard: Mutex<HashMap<String, (Option<MicroTime>, Instant)>>,
+    /// When we saw each node's lease or heartbeat change, by our own clock: clocks of nodes may be wrong.
+    heard: Mutex<HashMap<String, (Heartbeat, Instant)>>,
     evictions: Mutex<Evictions>,
     survey: Mutex<Option<(Instant, Survey)>>,
 }
@@ -100,12 +103,10 @@ impl Reconcile for Lifecycle {
 
 impl Lifecycle {
     fn look_at(&self, node: &Node) -> Seen {
-        let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        let mut ready = conditions.filter(|condition| condition.type_ == "Ready");
         Seen {
             zone: zone(node),
-            is_ready: ready.next().and_then(|condition| condition.status.to_lowercase().parse().ok()),
-            silent_for: self.heard(&node.name_any()).elapsed(),
+            is_ready: ready(node).and_then(|condition| condition.status.to_lowercase().parse().ok()),
+            silent_for: self.heard(node).elapsed(),
         }
     }
 
@@ -145,17 +146,24 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// When the node was heard of last: a renewed lease, or our first look.
-    fn heard(&self, name: &str) -> Instant {
-        let lease = self.leases.find(&ObjectKey::new(LEASES, name));
+    /// When the node was heard of last, or our first look.
+    fn heard(&self, node: &Node) -> Instant {
+        let name = node.name_any();
+        let lease = self.leases.find(&ObjectKey::new(LEASES, &name));
         let renewed = lease.and_then(|lease| lease.spec.as_ref()?.renew_time.clone());
+        let said = (renewed, ready(node).and_then(|condition| condition.last_heartbeat_time.clone()));
         let mut heard = self.heard.lock();
-        let entry = heard.entry(name.to_owned()).or_insert_with(|| (renewed.clone(), Instant::now()));
-        if entry.0 != renewed {
-            *entry = (renewed, Instant::now());
+        let entry = heard.entry(name).or_insert_with(|| (said.clone(), Instant::now()));
+        if entry.0 != said {
+            *entry = (said, Instant::now());
         }
         entry.1
     }
+}
+
+fn ready(node: &Node) -> Option<&NodeCondition> {
+    let mut conditions = node.status.as_ref()?.conditions.iter().flatten();
+    conditions.find(|condition| condition.type_ == "Ready")
 }
 
 /// Where a node is, as far as its labels say.
