@@ -17,11 +17,12 @@ use crate::eviction::Pressure;
 use crate::images::ImageStore;
 use crate::ip::Cidr;
 
-/// How long an answer about the Lease may take: a server that is stopped must not stop the heartbeat with it.
+/// How long an answer may take that heartbeats wait for: a server that is stopped must not stop the heartbeat with it.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How often it is looked whether the cluster has given the node its range of addresses.
 const LOOK_FOR_RANGE: Duration = Duration::from_millis(100);
-/// How often it is looked whether the Node changed.
+/// How often it is looked whether the Node changed, here or in the API: after a cut the control plane says that nothing is
+/// known of the node, and the node knows better.
 const LOOK: Duration = Duration::from_secs(10);
 /// How often the Node is written although it did not.
 const REPORT: Duration = Duration::from_secs(300);
@@ -47,6 +48,8 @@ pub(crate) async fn keep_node(
         if fresh {
             // Pressure is told at once. Whoever tells it lives as long as the node.
             let _ = tokio::time::timeout(LOOK, pressure.changed()).await;
+            let looked = tokio::time::timeout(ANSWER, says_otherwise(&nodes, &facts.name, &status)).await;
+            reported = reported.filter(|_| !looked.unwrap_or(false));
             continue;
         }
         match register(&nodes, &facts, &status).await {
@@ -87,6 +90,14 @@ async fn register(nodes: &Api<Node>, facts: &NodeFacts, status: &NodeStatus) -> 
     }
     let node = nodes.patch_status(&facts.name, &params, &Patch::Strategic(json!({"status": status}))).await?;
     Ok(node.spec.and_then(|spec| spec.pod_cidr).and_then(|range| range.parse().ok()))
+}
+
+/// Whether the API knows the Node, and has other conditions of it than these.
+async fn says_otherwise(nodes: &Api<Node>, name: &str, status: &NodeStatus) -> bool {
+    let Ok(Some(node)) = nodes.get_opt(name).await else { return false };
+    let found = node.status.and_then(|status| status.conditions).unwrap_or_default();
+    let says = |type_: &str| found.iter().find(|one| one.type_ == type_).map(|one| &one.status);
+    status.conditions.iter().flatten().any(|condition| says(&condition.type_) != Some(&condition.status))
 }
 
 /// Whether nothing but the time of the heartbeat differs.

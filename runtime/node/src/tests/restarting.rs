@@ -1,7 +1,10 @@
 //! What a node takes up again after it was away.
 
-use kube::api::DeleteParams;
+use k8s_openapi::api::core::v1::Node;
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
+use tokio::time::{Duration, Instant, sleep};
 
 use super::cluster::{Cluster, until};
 
@@ -55,4 +58,26 @@ async fn a_new_pod_never_gets_the_address_of_one_that_is_taken_up() {
     let new = cluster.running("new").await;
     assert_ne!(new["status"]["podIP"], old["status"]["podIP"]);
     assert_eq!(cluster.running("old").await["status"]["podIP"], json!(old["status"]["podIP"]));
+}
+
+/// As the control plane does with a node that it has not heard of for long.
+#[tokio::test(start_paused = true)]
+async fn what_others_say_of_the_node_is_put_right() {
+    let cluster = Cluster::start().await;
+    let nodes: Api<Node> = Api::all(cluster.client.clone());
+    let is_ready = async || {
+        let node = nodes.get("n1").await.unwrap();
+        let conditions = node.status.and_then(|status| status.conditions).unwrap_or_default();
+        conditions.into_iter().find(|one| one.type_ == "Ready").map(|one| one.status)
+    };
+    let begin = Instant::now();
+    while is_ready().await.as_deref() != Some("True") {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it never registers");
+        sleep(Duration::from_millis(100)).await;
+    }
+    let unknown = json!({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}});
+    nodes.patch_status("n1", &PatchParams::default(), &Patch::Strategic(unknown)).await.unwrap();
+    assert_eq!(is_ready().await.as_deref(), Some("Unknown"));
+    sleep(Duration::from_secs(12)).await;
+    assert_eq!(is_ready().await.as_deref(), Some("True"));
 }
