@@ -63,7 +63,7 @@ async fn join(options: &JoinOptions, data: &DataDir, parts: &mut Parts) -> anyho
 
 /// Those of an earlier start, or new ones by the token.
 async fn credentials(folder: &Path, name: &str, options: &JoinOptions) -> anyhow::Result<Credentials> {
-    let saved = Credentials::load(folder, name, SystemTime::now());
+    let saved = saved_credentials(folder, name, &options.server).await;
     match (saved, &options.token, options.ca_hash) {
         (Ok(credentials), ..) => Ok(credentials),
         (Err(error @ carob_node::IdentityError::OtherNode { .. }), ..) => Err(error.into()),
@@ -73,6 +73,13 @@ async fn credentials(folder: &Path, name: &str, options: &JoinOptions) -> anyhow
         }
         (Err(error), ..) => Err(error.into()),
     }
+}
+
+/// Those that this machine's clock and the server take for good.
+async fn saved_credentials(folder: &Path, name: &str, server: &str) -> Result<Credentials, carob_node::IdentityError> {
+    let credentials = Credentials::load(folder, name, SystemTime::now())?;
+    credentials.accepted(server).await?;
+    Ok(credentials)
 }
 
 async fn server_address(server: &str) -> anyhow::Result<SocketAddr> {

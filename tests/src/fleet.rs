@@ -56,6 +56,17 @@ impl Fleet {
         self.server.kubectl().on(Some(self.client.clone()))
     }
 
+    /// The first address that a node's DNS gives for a name, asked from the clients' machine.
+    ///
+    /// # Panics
+    /// If there is no `dig`.
+    #[must_use]
+    pub fn dig(&self, member: &Member, name: &str) -> String {
+        let mut dig = self.client.command("dig");
+        let output = dig.args(["+short", &format!("@{}", member.machine.address()), name]).output().expect("dig runs");
+        String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
+    }
+
     /// What a Node's condition `Ready` says.
     #[must_use]
     pub fn is_ready(&self, node: &str) -> String {

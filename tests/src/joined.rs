@@ -274,6 +274,9 @@ fn run_node(place: &Place, name: &str, joining: &[String], more: &[&str]) -> Pro
         "--node-port-address",
         &address,
     ]);
+    if place.machine.is_some() {
+        command.args(["--dns-listen", &format!("{address}:53")]);
+    }
     command.args(["--node-lease-duration", "4s", "--eviction-hard", EVICTION]).args(more).args(joining);
     Process::run(command, &place.folder)
 }

@@ -39,6 +39,8 @@ pub struct Report {
     pub bodies: Vec<String>,
     /// What went wrong, one line for each request.
     pub failures: Vec<String>,
+    /// How many requests in a row failed of the client that had the most of it.
+    pub in_a_row: u64,
 }
 
 impl Load {
@@ -107,6 +109,7 @@ impl Report {
     fn add(&mut self, other: Self) {
         self.answered += other.answered;
         self.failures.extend(other.failures);
+        self.in_a_row = self.in_a_row.max(other.in_a_row);
         for body in other.bodies {
             self.saw(body);
         }
@@ -125,17 +128,20 @@ async fn ask_until(
     stopped: watch::Receiver<bool>,
     answered: Arc<AtomicU64>,
 ) -> Report {
-    let mut report = Report::default();
+    let (mut report, mut in_a_row) = (Report::default(), 0);
     loop {
+        in_a_row += 1;
         match tokio::time::timeout(PATIENCE, ask(&client, server)).await {
             Ok(Ok(body)) => {
                 report.answered += 1;
                 answered.fetch_add(1, Ordering::Relaxed);
+                in_a_row = 0;
                 report.saw(body);
             }
             Ok(Err(failure)) => report.failures.push(failure),
             Err(_) => report.failures.push(format!("no answer within {PATIENCE:?}")),
         }
+        report.in_a_row = report.in_a_row.max(in_a_row);
         if *stopped.borrow() {
             return report;
         }

@@ -27,9 +27,10 @@ spec:
     )
 }
 
-/// What a Pod of `hello-http` is that stays on a lost node for a second only.
+/// What a Pod of `hello-http` is that says on which node it is, and stays on a lost one for a second only.
 const EVICTABLE: &str = "tolerations: [{operator: Exists, effect: NoExecute, tolerationSeconds: 1}], \
-    containers: [{name: hello, image: 'samples/hello-http:1', ports: [{name: http, containerPort: 8080}]}]";
+    containers: [{name: hello, image: 'samples/hello-http:1', ports: [{name: http, containerPort: 8080}], \
+    env: [{name: POD_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]}]";
 
 /// A Deployment of such Pods.
 #[must_use]
@@ -47,6 +48,16 @@ pub fn on_node(name: &str, node: &str) -> String {
     format!(
         "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, labels: {{app: {name}}}}}, spec: {{nodeSelector: \
          {{kubernetes.io/hostname: {node}}}, {EVICTABLE}}}}}"
+    )
+}
+
+/// A Pod of the sample `front` on this node, which passes on what this URL answers.
+#[must_use]
+pub fn front(name: &str, node: &str, backend: &str) -> String {
+    format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, labels: {{app: {name}}}}}, spec: {{nodeSelector: \
+         {{kubernetes.io/hostname: {node}}}, containers: [{{name: front, image: 'samples/front:1', ports: [{{name: http, \
+         containerPort: 8080}}], env: [{{name: BACKEND, value: '{backend}'}}]}}]}}}}"
     )
 }
 

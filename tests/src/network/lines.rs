@@ -48,6 +48,9 @@ pub(super) struct Lines {
     /// By arrival; those of the same moment in the order in which they were sent.
     travelling: BTreeMap<(Instant, u64), (Port, Vec<u8>)>,
     sent: u64,
+    /// What is listened for, and on which ways it was heard.
+    words: Option<Vec<u8>>,
+    heard: BTreeSet<(Port, Port)>,
 }
 
 #[derive(Default)]
@@ -72,12 +75,25 @@ impl Lines {
         }
     }
 
+    /// Remembers from now on on which ways these words can be read.
+    pub(super) fn listen_for(&mut self, words: &[u8]) {
+        self.words = Some(words.to_owned());
+        self.heard.clear();
+    }
+
+    pub(super) fn was_heard(&self, from: Port, to: Port) -> bool {
+        self.heard.contains(&(from, to))
+    }
+
     /// Takes a frame from a port. Machines know each other's hardware addresses, so there is nothing to say to all.
     pub(super) fn send(&mut self, from: Port, frame: &[u8], now: Instant) {
         let Some(to) = self.ports.iter().copied().find(|port| frame.starts_with(&hardware_address(*port))) else {
             return;
         };
         let Some(arrival) = self.ways.entry((from, to)).or_default().send(now) else { return };
+        if self.words.as_ref().is_some_and(|words| frame.windows(words.len()).any(|part| part == words)) {
+            self.heard.insert((from, to));
+        }
         self.sent += 1;
         self.travelling.insert((arrival, self.sent), (to, frame.to_owned()));
     }
@@ -170,6 +186,16 @@ mod tests {
         assert_eq!(lines.next_arrival(), Some(now + 10 * MS));
         assert_eq!(arrived(&mut lines, now + 10 * MS), [(2, 1), (2, 2)]);
         assert_eq!(lines.next_arrival(), None);
+    }
+
+    #[test]
+    fn words_are_heard_on_their_way_only() {
+        let (mut lines, now) = (three(), Instant::now());
+        lines.send(2, &frame(2, 1, 7), now);
+        lines.listen_for(&[8, 0, 7]);
+        lines.send(1, &frame(1, 2, 7), now);
+        lines.send(2, &frame(2, 3, 8), now);
+        assert!(lines.was_heard(1, 2) && !lines.was_heard(2, 1) && !lines.was_heard(2, 3));
     }
 
     #[test]

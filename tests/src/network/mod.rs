@@ -88,6 +88,17 @@ impl Network {
         self.set(one, other, Line::default());
     }
 
+    /// Remembers from now on who could read these words on their way.
+    pub fn listen_for(&self, words: &[u8]) {
+        self.switch.lines().listen_for(words);
+    }
+
+    /// Whether the words that are listened for could be read on this way.
+    #[must_use]
+    pub fn was_heard(&self, from: &Machine, to: &Machine) -> bool {
+        self.switch.lines().was_heard(from.port(), to.port())
+    }
+
     /// Makes the link of a machine. Nothing is left to the network card, which a virtual one would not do.
     fn connect(&self, port: Port, machine: &Namespace) {
         let (link, path) = (link(port), machine.path());

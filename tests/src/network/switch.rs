@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, Runtime};
@@ -46,6 +46,10 @@ impl Switch {
         self.shared.lines.lock().add(port);
         self.shared.links.lock().insert(port, link.clone());
         self.thread.spawn(receive(self.shared.clone(), port, link));
+    }
+
+    pub(super) fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.shared.lines.lock()
     }
 
     /// For all that is sent from now on, and nothing that was sent before.

@@ -14,12 +14,13 @@ use kube::{Client, Config};
 use parking_lot::Mutex;
 use rustls::ServerConfig;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::live::{self, Live};
 use super::request::{Purpose, obtain};
 use super::timing::{renew_at, until};
 use super::{IdentityError, trust};
+use crate::errors::refusal;
 
 /// Between tries to renew a certificate, or to join while nobody answers.
 const RETRY: Duration = Duration::from_secs(5);
@@ -136,6 +137,18 @@ impl Credentials {
         let https = hyper_rustls::HttpsConnector::from((http, tls));
         let service = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(https);
         Ok(ClientBuilder::new(service, "default").with_layer(&Config::new(url).base_uri_layer()).build())
+    }
+
+    /// Asks the server whether it takes the certificate: its clock may say otherwise than this machine's. Nobody's answer is
+    /// none, and no refusal.
+    ///
+    /// # Errors
+    /// If it refuses.
+    pub async fn accepted(&self, server: &str) -> Result<(), IdentityError> {
+        let asking = self.client(server)?;
+        let Ok(Err(error)) = timeout(CONNECT, asking.apiserver_version()).await else { return Ok(()) };
+        let (server, name) = (server.to_owned(), self.name.clone());
+        refusal(&error).map_or(Ok(()), |alert| Err(IdentityError::Refused { server, name, alert }))
     }
 
     /// TLS for the kubelet's API: shows the newest serving certificate, and takes clients of the cluster only.

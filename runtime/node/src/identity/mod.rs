@@ -48,6 +48,18 @@ pub enum IdentityError {
     /// The saved certificate is over.
     #[error("the certificate of node {0} is over; join again with --token and --ca-hash")]
     Over(String),
+    /// The server does not take the saved certificate.
+    #[error(
+        "the server at {server} refuses the certificate of node {name}: {alert:?}; see that this machine's clock is right, or join again with --token and --ca-hash"
+    )]
+    Refused {
+        /// Its URL.
+        server: String,
+        /// The node.
+        name: String,
+        /// What the server says to it.
+        alert: rustls::AlertDescription,
+    },
     /// There is no saved certificate.
     #[error(
         "node {0} has no certificate yet; join with --token and --ca-hash, as `carob token create` on the server prints them"
