@@ -19,8 +19,7 @@ pub(crate) fn default_threads() -> usize {
 ///
 /// They have the priority of all others. At a lower one, each answer that a guest hands over would have the thread that
 /// sends it take the guest's place at once: with an instance for each request, half of the requests per second go into
-/// that. A guest that spins lets all
-/// others pass at each tick instead.
+/// that. A guest that spins lets all others pass at each tick instead.
 pub(crate) struct Guests {
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
