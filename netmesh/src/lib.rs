@@ -1,11 +1,12 @@
 //! Carries bytes: between Pods, to the endpoints of Services, and to and from the world outside.
 //!
-//! Three parts. [`Mesh`] is the network of this node's Pods, all in this process: their loopbacks, ports, connections, names,
+//! Four parts. [`Mesh`] is the network of this node's Pods, all in this process: their loopbacks, ports, connections, names,
 //! and their way out past the decision point. [`Services`] follows what the API says about Services and EndpointSlices, and
 //! makes them reachable: from Pods at their addresses and by name, from outside at ports of the host. [`Policies`] are the
-//! NetworkPolicies that say which flows may pass.
+//! NetworkPolicies that say which flows may pass. [`Peers`] joins the Pods' network with those of the other nodes, by QUIC.
 //!
 //! - `mesh`: the Pods' network;
+//! - `peers`: the way to Pods of other nodes, and theirs to this one's;
 //! - `table`: where Services can be reached, and their ready endpoints (pure; changes go in, effects come out);
 //! - `policy`: NetworkPolicies, a rule of the decision point;
 //! - `follow`: turns what the API says into changes of the table;
@@ -28,6 +29,7 @@ mod ingress;
 mod listener;
 mod mesh;
 mod objects;
+mod peers;
 mod pod_ports;
 mod policy;
 mod services;
@@ -38,5 +40,13 @@ mod udp_port;
 
 pub use ingress::{Announcement, Figures, Gateway, GatewayConfig, GatewayError, Limits, Timeouts};
 pub use mesh::{Caps, Mesh, MeshConfig, Range};
+pub use peers::{
+    Conflict, Credentials, CredentialsError, IdentityError, Limits, MESH_ADDRESS, NodeName, Peers, PeersConfig,
+    PeersError, Place, Routes, follow_nodes,
+};
 pub use policy::Policies;
 pub use services::{NetmeshConfig, Services};
+
+/// For `tests/fuzz`.
+#[cfg(feature = "fuzzing")]
+pub use peers::protocol::fuzzing::run as read_mesh_protocol;

@@ -39,7 +39,7 @@ impl Serve for Target {
     /// An endpoint whose HTTP is answered in this process gets requests without a connection; one that listens at a socket
     /// gets the bytes. Where there is neither, HTTP says why.
     async fn serve(self: Arc<Self>, stream: TcpStream, client: SocketAddr, drain: CancellationToken) {
-        match self.way(client) {
+        match self.way(client).await {
             Way::Splice(socket) => splice(stream, socket).await,
             Way::Http => {
                 let answer = move |request| self.clone().answer(client, request);
@@ -60,7 +60,7 @@ impl Target {
         balance::forward(&asking, &self.frontend, client.ip(), request).await
     }
 
-    fn way(&self, client: SocketAddr) -> Way {
+    async fn way(&self, client: SocketAddr) -> Way {
         if !self.sources.admit(client.ip()) {
             tracing::debug!(%client, service = %self.frontend.behind(), "a client is in none of loadBalancerSourceRanges");
             return Way::Denied;
@@ -72,7 +72,7 @@ impl Target {
         }
         let mut all_denied = true;
         for endpoint in self.mesh.shared().choices(&self.frontend, client.ip()) {
-            match self.mesh.connect_inside(client, endpoint) {
+            match self.mesh.connect_inside(client, endpoint).await {
                 Ok(connection) => {
                     self.frontend.keep(client.ip(), endpoint);
                     return Way::Splice(connection.into());

@@ -75,6 +75,10 @@ impl Caller {
                 let end = target.meet(local, at, &self.options, &self.pod.account, &target.account)?;
                 Ok(over_pipe(ends, end, held))
             }
+            Route::Elsewhere(peer, to, passed) => {
+                let end = self.pod.connect_elsewhere(peer, passed, (local, to), &self.options).await?;
+                Ok(over_pipe(ends, end, held))
+            }
             Route::Outside(to, passed) => {
                 let (halves, control) = outside::connect(&self.pod, passed, to, self.options).await?;
                 Ok(connection(ends, halves, control, held))
@@ -89,7 +93,7 @@ fn over_pipe(ends: (SocketAddr, SocketAddr), end: PipeEnd, held: Option<Held>) -
 
 impl Pod {
     /// Gives whatever listens at `at` a connection from `client`, and returns the client's end.
-    fn meet(
+    pub(crate) fn meet(
         &self,
         client: SocketAddr,
         at: SocketAddr,
@@ -156,7 +160,10 @@ impl Shared {
     pub(crate) fn load(&self, endpoint: SocketAddr) -> usize {
         match self.endpoints.lookup(endpoint) {
             Some(service) => service.load(),
-            None => self.pod_at(endpoint.ip()).map_or(0, |pod| pod.sockets.open()),
+            None => match self.pod_at(endpoint.ip()) {
+                Some(pod) => pod.sockets.open(),
+                None => self.elsewhere.towards(endpoint.ip()).map_or(0, |peer| peer.load(endpoint)),
+            },
         }
     }
 }
@@ -164,11 +171,19 @@ impl Shared {
 impl Mesh {
     /// Connects a client that came in by a port of the host to the socket that listens at a Pod's address. One that only
     /// answers HTTP is not meant: its requests are handed over without a connection.
-    pub(crate) fn connect_inside(&self, client: SocketAddr, to: SocketAddr) -> Result<TcpConnection, NetworkError> {
+    pub(crate) async fn connect_inside(
+        &self,
+        client: SocketAddr,
+        to: SocketAddr,
+    ) -> Result<TcpConnection, NetworkError> {
         let shared = self.shared();
-        let Route::Pod(pod, at) = shared.route(&Source::Outside(client.ip()), Protocol::Tcp, to, NamedBy::Service)?
-        else {
-            return Err(NetworkError::RemoteUnreachable);
+        let (pod, at) = match shared.route(&Source::Outside(client.ip()), Protocol::Tcp, to, NamedBy::Service)? {
+            Route::Pod(pod, at) => (pod, at),
+            Route::Elsewhere(peer, to, passed) => {
+                let end = shared.pass_on(peer, passed, (client, to)).await?;
+                return Ok(over_pipe((client, to), end, None));
+            }
+            Route::Outside(..) => return Err(NetworkError::RemoteUnreachable),
         };
         if matches!(pod.tcp.lock().at(at), Some(Listener::Http(_))) {
             return Err(NetworkError::ConnectionRefused);

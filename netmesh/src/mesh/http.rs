@@ -117,7 +117,7 @@ impl Pod {
                 None if target.tcp.lock().at(at).is_none() => Err(NetworkError::ConnectionRefused),
                 None => Ok(HttpRoute::Connect),
             },
-            Route::Outside(..) => Ok(HttpRoute::Connect),
+            Route::Elsewhere(..) | Route::Outside(..) => Ok(HttpRoute::Connect),
         }
     }
 

@@ -2,13 +2,15 @@
 //!
 //! - [`Mesh`] joins Pods ([`pod`]); each has its ports ([`ports`]: pure), of which some listen ([`backlog`], [`http`]);
 //! - [`route`] says where a flow goes, and is the one place that asks the decision point;
-//! - [`connect`] and [`udp`] go there: to a Pod by a pipe of `carob-net`, to the outside ([`outside`]) by a host socket;
+//! - [`connect`] and [`udp`] go there: to a Pod by a pipe of `carob-net`, to a Pod of another node ([`elsewhere`]) by that
+//!   node's peer, to the outside ([`outside`]) by a host socket;
 //! - [`standings`] are how endpoints have done lately, by which they are chosen;
 //! - [`frontends`] are the Services' addresses, [`named_ports`] their ports by name; [`names`] how Pods find names.
 
 mod affinity;
 mod backlog;
 mod connect;
+mod elsewhere;
 mod frontends;
 mod http;
 mod listed;
@@ -41,6 +43,8 @@ pub(crate) use frontends::{Frontend, Frontends};
 pub(crate) use named_ports::{Missing, NamedPorts};
 pub(crate) use route::{NamedBy, Route, Source};
 pub(crate) use standings::Cost;
+
+use crate::peers::Elsewhere;
 
 use listed::Listed;
 use pod::{Pod, PodNetwork};
@@ -126,6 +130,7 @@ pub(crate) struct Shared {
     pub(crate) ports: NamedPorts,
     /// Whether the frontends have been filled once.
     pub(crate) listed: Listed,
+    pub(crate) elsewhere: Elsewhere,
     decision: DecisionPoint,
     host_sockets: Arc<Sockets>,
     pub(crate) standings: Standings,
@@ -159,6 +164,7 @@ impl Mesh {
             ports: NamedPorts::default(),
             listed: Listed::default(),
             standings: Standings::default(),
+            elsewhere: Elsewhere::default(),
             decision: DecisionPoint::new(std::iter::once(shield).chain(rules).collect()),
         };
         Mesh { shared: Arc::new(shared) }
@@ -201,6 +207,11 @@ impl Networks for Mesh {
 }
 
 impl Shared {
+    /// Where whatever is done for Pods runs; they have their own.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     pub(crate) fn pod_at(&self, ip: IpAddr) -> Option<Arc<Pod>> {
         self.pods.read().get(&ip).cloned()
     }
@@ -215,4 +226,4 @@ impl Shared {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -29,6 +29,8 @@ pub(crate) struct Pod {
     pub(crate) own_account: Arc<Account>,
     /// Of what waits at its UDP sockets.
     pub(crate) datagrams: Arc<Account>,
+    /// Of what others on other nodes have sent it: it bounds what waits here.
+    pub(crate) senders_account: Arc<Account>,
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) tcp: Mutex<Ports<Listener>>,
     pub(crate) udp: Mutex<Ports<Arc<Inbox>>>,
@@ -58,6 +60,7 @@ impl Pod {
             account: Arc::new(Account::new(caps.buffer_bytes)),
             own_account: Arc::new(Account::new(caps.buffer_bytes)),
             datagrams: Arc::new(Account::new(caps.datagram_bytes)),
+            senders_account: Arc::new(Account::new(caps.buffer_bytes)),
             sockets: Sockets::new(caps.sockets),
             tcp: Mutex::new(Ports::new(own.clone())),
             udp: Mutex::new(Ports::new(own.clone())),

@@ -3,11 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use carob_net::{Flow, NetworkError, Party, Passed, Protocol};
+use carob_net::{Denial, Direction, Flow, NetworkError, Party, Passed, Protocol, Reason};
 
 use super::Shared;
 use super::frontends::Frontend;
 use super::pod::Pod;
+use crate::peers::Peer;
 
 /// Who begins a flow.
 #[derive(Clone)]
@@ -15,13 +16,15 @@ pub(crate) enum Source {
     Pod(Arc<Pod>),
     /// Somebody at this address who came in by a port of the host.
     Outside(IpAddr),
+    /// Somebody at this address whose flow another node sends.
+    Elsewhere(IpAddr),
 }
 
 impl Source {
     fn party(&self) -> Party<'_> {
         match self {
             Source::Pod(pod) => Party::Workload(&pod.workload),
-            Source::Outside(ip) => Party::Outside(*ip),
+            Source::Outside(ip) | Source::Elsewhere(ip) => Party::Outside(*ip),
         }
     }
 }
@@ -30,6 +33,8 @@ impl Source {
 pub(crate) enum Route {
     /// To a Pod of this node, or back to where it came from.
     Pod(Arc<Pod>, SocketAddr),
+    /// To a Pod of another node, which decides as well.
+    Elsewhere(Arc<Peer>, SocketAddr, Passed),
     /// Out of the cluster.
     Outside(SocketAddr, Passed),
 }
@@ -90,11 +95,24 @@ impl Shared {
         if self.config.services.contains(to.ip()) {
             return Err(NetworkError::ConnectionRefused);
         }
+        // What came from another node is not sent on.
+        let peer = self.elsewhere.towards(to.ip()).filter(|_| !matches!(from, Source::Elsewhere(_)));
+        if let Some(peer) = peer {
+            let passed = self.pass(from, protocol, Party::Outside(to.ip()), to.port(), by)?;
+            return Ok(Route::Elsewhere(peer, to, passed));
+        }
         if self.config.pods.contains(to.ip()) {
             return Err(NetworkError::RemoteUnreachable);
         }
         let passed = self.pass(from, protocol, Party::Outside(to.ip()), to.port(), by)?;
         Ok(Route::Outside(to, passed))
+    }
+
+    /// Refuses a flow that a node sends for an address that is not its own.
+    pub(crate) fn deny_forged(&self, from: &Source, protocol: Protocol, to: SocketAddr, why: String) {
+        let flow =
+            Flow { protocol, from: from.party(), to: Party::Outside(to.ip()), port: to.port(), is_answer: false };
+        self.decision.deny(&flow, Denial { direction: Direction::Ingress, reason: Reason::Forged, why });
     }
 
     fn pass(

@@ -2,7 +2,7 @@
 
 mod network_policy;
 mod policy;
-mod scene;
+pub(crate) mod scene;
 mod services;
 mod tcp;
 mod udp;

@@ -144,6 +144,11 @@ impl UdpSocket for Udp {
                 self.deliver(&pod, at, from, bytes);
                 Poll::Ready(Ok(()))
             }
+            Ok(Route::Elsewhere(peer, to, passed)) => {
+                self.inbox.note_asked(to);
+                self.pod.send_elsewhere(&peer, passed, (from, to), bytes);
+                Poll::Ready(Ok(()))
+            }
             Ok(Route::Outside(to, passed)) if by == NamedBy::Client => Poll::Ready(self.answer(passed, bytes, to)),
             Ok(Route::Outside(to, passed)) => {
                 self.outside.poll_send(cx, passed, bytes, to, &self.inbox, &self.pod.account)

@@ -93,11 +93,14 @@ impl DecisionPoint {
     pub fn decide(&self, flow: &Flow<'_>) -> Result<Passed, NetworkError> {
         match self.rules.iter().try_for_each(|rule| rule.decide(flow)) {
             Ok(()) => Ok(Passed(())),
-            Err(denial) => {
-                self.deny(flow, &denial);
-                Err(NetworkError::AccessDenied(denial.why))
-            }
+            Err(denial) => Err(self.deny(flow, denial)),
         }
+    }
+
+    /// Denies a flow for a reason that is no rule's; it is counted and logged as any other.
+    pub fn deny(&self, flow: &Flow<'_>, denial: Denial) -> NetworkError {
+        self.note(flow, &denial);
+        NetworkError::AccessDenied(denial.why)
     }
 
     /// Flows that were denied so far, of every kind.
@@ -105,7 +108,7 @@ impl DecisionPoint {
         self.denials.all()
     }
 
-    fn deny(&self, flow: &Flow<'_>, denial: &Denial) {
+    fn note(&self, flow: &Flow<'_>, denial: &Denial) {
         self.denials.add(flow.protocol, denial);
         if let Some(unsaid) = self.complaints.may_speak(flow.from, Instant::now()) {
             let (from, to, Denial { direction, reason, why }) = (name(flow.from), name(flow.to), denial);

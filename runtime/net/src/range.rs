@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::IpAddr;
 
 /// A range of addresses that are the cluster's own.
@@ -22,6 +23,15 @@ impl Range {
         Some(Range { first, prefix })
     }
 
+    /// The lowest of its addresses.
+    pub fn first(&self) -> IpAddr {
+        let beyond = u32::from(self.prefix);
+        match self.first {
+            IpAddr::V4(ip) => IpAddr::from((ip.to_bits() & !u32::MAX.checked_shr(beyond).unwrap_or(0)).to_be_bytes()),
+            IpAddr::V6(ip) => IpAddr::from((ip.to_bits() & !u128::MAX.checked_shr(beyond).unwrap_or(0)).to_be_bytes()),
+        }
+    }
+
     /// How many bits the addresses have in common.
     pub const fn prefix(&self) -> u8 {
         self.prefix
@@ -43,9 +53,29 @@ impl Range {
     }
 }
 
+impl fmt::Display for Range {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{}/{}", self.first, self.prefix)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_begins_with_its_lowest_address() {
+        for (text, first) in [
+            ("10.244.1.9/24", "10.244.1.0"),
+            ("10.244.1.9/0", "0.0.0.0"),
+            ("10.244.1.9/32", "10.244.1.9"),
+            ("fd00::1:2:3/64", "fd00::"),
+            ("fd00::1/128", "fd00::1"),
+        ] {
+            let range = Range::parse(text).unwrap();
+            assert_eq!((range.first().to_string(), range.to_string()), (first.into(), text.into()));
+        }
+    }
 
     #[test]
     fn a_range_has_its_first_and_last_address_and_no_more() {

@@ -104,7 +104,7 @@ async fn clients_that_come_in_by_a_port_of_the_host() {
     let server = pod(&mesh, 2);
     let listener = listen(&server, "0.0.0.0:7");
     let client = address("192.0.2.9:4000");
-    assert_eq!(mesh.connect_inside(client, address("10.244.0.2:7")).err(), Some(denied()));
+    assert_eq!(mesh.connect_inside(client, address("10.244.0.2:7")).await.err(), Some(denied()));
     drop(listener);
     let _bound = server.serve_http(address("0.0.0.0:7"), Arc::new(Silent)).unwrap();
     let asking = Asking { shared: mesh.shared(), source: Source::Outside(client.ip()) };

@@ -14,20 +14,20 @@ use futures::future::poll_fn;
 
 use crate::mesh::{Mesh, MeshConfig};
 
-pub(super) fn address(text: &str) -> SocketAddr {
+pub(crate) fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-pub(super) fn mesh() -> Mesh {
+pub(crate) fn mesh() -> Mesh {
     Mesh::new(MeshConfig::default())
 }
 
 /// The Pod with the address `10.244.0.HOST`.
-pub(super) fn pod(mesh: &Mesh, host: u8) -> Arc<dyn Network> {
+pub(crate) fn pod(mesh: &Mesh, host: u8) -> Arc<dyn Network> {
     join(mesh, host).unwrap()
 }
 
-pub(super) fn join(mesh: &Mesh, host: u8) -> Result<Arc<dyn Network>, NetworkError> {
+pub(crate) fn join(mesh: &Mesh, host: u8) -> Result<Arc<dyn Network>, NetworkError> {
     mesh.join(Workload {
         namespace: "default".into(),
         name: format!("pod-{host}"),
@@ -37,16 +37,16 @@ pub(super) fn join(mesh: &Mesh, host: u8) -> Result<Arc<dyn Network>, NetworkErr
     })
 }
 
-pub(super) fn listen(network: &Arc<dyn Network>, at: &str) -> Box<dyn TcpListener> {
+pub(crate) fn listen(network: &Arc<dyn Network>, at: &str) -> Box<dyn TcpListener> {
     network.bind_tcp(address(at)).unwrap().listen(16).unwrap()
 }
 
 /// Connects from any port, of the family of `to`.
-pub(super) async fn connect(network: &Arc<dyn Network>, to: &str) -> Result<TcpConnection, NetworkError> {
+pub(crate) async fn connect(network: &Arc<dyn Network>, to: &str) -> Result<TcpConnection, NetworkError> {
     connect_from(network, if address(to).is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }, to).await
 }
 
-pub(super) async fn connect_from(
+pub(crate) async fn connect_from(
     network: &Arc<dyn Network>,
     from: &str,
     to: &str,
@@ -54,12 +54,12 @@ pub(super) async fn connect_from(
     network.bind_tcp(address(from))?.connect(address(to), TcpOptions::default()).await
 }
 
-pub(super) async fn accept(listener: &dyn TcpListener) -> TcpConnection {
+pub(crate) async fn accept(listener: &dyn TcpListener) -> TcpConnection {
     poll_fn(|cx| listener.poll_accept(cx)).await.unwrap()
 }
 
 /// Whether a connection waits to be accepted now.
-pub(super) fn accept_now(listener: &dyn TcpListener) -> Option<TcpConnection> {
+pub(crate) fn accept_now(listener: &dyn TcpListener) -> Option<TcpConnection> {
     match listener.poll_accept(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(accepted) => Some(accepted.unwrap()),
         Poll::Pending => None,
@@ -67,22 +67,22 @@ pub(super) fn accept_now(listener: &dyn TcpListener) -> Option<TcpConnection> {
 }
 
 /// Both ends of a connection to a listener.
-pub(super) async fn meet(client: &Arc<dyn Network>, listener: &dyn TcpListener, to: &str) -> (TcpStream, TcpStream) {
+pub(crate) async fn meet(client: &Arc<dyn Network>, listener: &dyn TcpListener, to: &str) -> (TcpStream, TcpStream) {
     let client = connect(client, to).await.unwrap();
     (client.into(), accept(listener).await.into())
 }
 
-pub(super) async fn send(socket: &dyn UdpSocket, text: &str, to: &str) -> Result<(), NetworkError> {
+pub(crate) async fn send(socket: &dyn UdpSocket, text: &str, to: &str) -> Result<(), NetworkError> {
     let bytes = Bytes::copy_from_slice(text.as_bytes());
     poll_fn(|cx| socket.poll_send(cx, &bytes, address(to))).await
 }
 
-pub(super) async fn receive(socket: &dyn UdpSocket) -> (String, SocketAddr) {
+pub(crate) async fn receive(socket: &dyn UdpSocket) -> (String, SocketAddr) {
     let Datagram { from, bytes } = poll_fn(|cx| socket.poll_receive(cx)).await.unwrap();
     (String::from_utf8(bytes.to_vec()).unwrap(), from)
 }
 
-pub(super) fn receive_now(socket: &dyn UdpSocket) -> Option<Datagram> {
+pub(crate) fn receive_now(socket: &dyn UdpSocket) -> Option<Datagram> {
     match socket.poll_receive(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(received) => Some(received.unwrap()),
         Poll::Pending => None,
@@ -90,6 +90,6 @@ pub(super) fn receive_now(socket: &dyn UdpSocket) -> Option<Datagram> {
 }
 
 /// Flows of this protocol that were denied so far.
-pub(super) fn denied_flows(mesh: &Mesh, protocol: Protocol) -> u64 {
+pub(crate) fn denied_flows(mesh: &Mesh, protocol: Protocol) -> u64 {
     mesh.denied().iter().filter(|denied| denied.protocol == protocol).map(|denied| denied.flows).sum()
 }

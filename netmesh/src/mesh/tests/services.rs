@@ -276,7 +276,7 @@ async fn a_client_of_the_host_reaches_a_socket_but_not_a_loopback() {
     let listener = listen(&server, "10.244.0.2:7");
     let _inner = listen(&server, "127.0.0.1:8");
     let client = address("192.0.2.9:4000");
-    let mut near = TcpStream::from(mesh.connect_inside(client, address("10.244.0.2:7")).unwrap());
+    let mut near = TcpStream::from(mesh.connect_inside(client, address("10.244.0.2:7")).await.unwrap());
     let accepted = accept_now(&*listener).unwrap();
     assert_eq!(accepted.remote, client);
     let mut far = TcpStream::from(accepted);
@@ -285,7 +285,7 @@ async fn a_client_of_the_host_reaches_a_socket_but_not_a_loopback() {
     far.read_exact(&mut text).await.unwrap();
     assert_eq!(&text, b"ping");
     for to in ["10.244.0.2:8", "127.0.0.1:8", "192.0.2.1:80"] {
-        assert!(mesh.connect_inside(client, address(to)).is_err(), "{to}");
+        assert!(mesh.connect_inside(client, address(to)).await.is_err(), "{to}");
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) enum WayBack {
     Host(Arc<UdpSocket>),
 }
 
-/// From where a socket has got datagrams lately.
+/// From where a socket has got datagrams lately, or where it has sent some.
 #[derive(Default)]
 pub(crate) struct Heard(HashMap<SocketAddr, (Instant, WayBack)>);
 

@@ -25,6 +25,8 @@ struct State {
     most: usize,
     cost: usize,
     heard: Heard,
+    /// Pods of other nodes that the socket has sent to: what comes from there is an answer.
+    asked: Heard,
     receiving: Option<Waker>,
 }
 
@@ -35,8 +37,8 @@ fn cost(datagram: &Datagram) -> usize {
 impl Inbox {
     /// One whose datagrams count among what waits in the Pod.
     pub(crate) fn new(all: Arc<Account>) -> Inbox {
-        let (waiting, heard) = (VecDeque::new(), Heard::default());
-        let state = State { waiting, most: UDP_RECEIVE_BUFFER, cost: 0, heard, receiving: None };
+        let (waiting, heard, asked) = (VecDeque::new(), Heard::default(), Heard::default());
+        let state = State { waiting, most: UDP_RECEIVE_BUFFER, cost: 0, heard, asked, receiving: None };
         Inbox { all, state: Mutex::new(state) }
     }
 
@@ -66,6 +68,16 @@ impl Inbox {
         if let Some(waker) = receiving {
             waker.wake();
         }
+    }
+
+    /// The socket sends to a Pod of another node.
+    pub(crate) fn note_asked(&self, to: SocketAddr) {
+        self.state.lock().asked.note(to, WayBack::Inside, Instant::now());
+    }
+
+    /// Whether a datagram from there answers one that the socket has sent.
+    pub(crate) fn has_asked(&self, from: SocketAddr) -> bool {
+        self.state.lock().asked.way_back(from, Instant::now()).is_some()
     }
 
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Datagram> {

@@ -29,6 +29,8 @@ pub enum Reason {
     Shield,
     /// A policy of the cluster's users.
     Policy,
+    /// Another node sent it for an address that is not that node's to speak for.
+    Forged,
 }
 
 impl Direction {
@@ -46,7 +48,7 @@ impl std::fmt::Display for Direction {
 }
 
 impl Reason {
-    const ALL: [Reason; 2] = [Reason::Shield, Reason::Policy];
+    const ALL: [Reason; 3] = [Reason::Shield, Reason::Policy, Reason::Forged];
 }
 
 impl std::fmt::Display for Reason {
@@ -54,6 +56,7 @@ impl std::fmt::Display for Reason {
         f.write_str(match self {
             Reason::Shield => "shield",
             Reason::Policy => "policy",
+            Reason::Forged => "forged",
         })
     }
 }
@@ -74,7 +77,7 @@ pub struct Denied {
 /// Counts denials of each kind.
 #[derive(Default)]
 pub(super) struct Denials {
-    counts: [[[AtomicU64; 2]; 2]; 2],
+    counts: [[[AtomicU64; 3]; 2]; 2],
 }
 
 impl Denials {

@@ -101,7 +101,7 @@ fn every_rule_has_to_agree_and_what_is_denied_is_counted() {
     decide(Protocol::Udp, Party::Workload(&to), 25).unwrap_err();
     let denied: Vec<String> = point.denied().iter().filter(|denied| denied.flows > 0).map(described).collect();
     assert_eq!(denied, ["1 tcp ingress policy", "1 udp ingress policy", "1 udp egress shield"]);
-    assert_eq!(point.denied().len(), 8, "kinds of which there were none are told too");
+    assert_eq!(point.denied().len(), 12, "kinds of which there were none are told too");
 }
 
 fn described(Denied { protocol, direction, reason, flows }: &Denied) -> String {

@@ -1,0 +1,5 @@
+mod life;
+mod scene;
+mod tcp;
+mod trust;
+mod udp;
