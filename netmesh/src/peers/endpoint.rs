@@ -12,7 +12,7 @@ use quinn::{
 };
 use ring::hmac;
 use rustls::pki_types::CertificateDer;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, Type};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -20,10 +20,9 @@ use super::NodeName;
 use super::credentials::Credentials;
 use super::identity::{self, IdentityError};
 use super::protocol::Close;
+use super::socket::{LARGEST_PACKET, Socket};
 use super::tls;
 
-/// What fits into a frame of 9,000 bytes, which many data centres carry, under IPv6. QUIC finds out what the path allows.
-const LARGEST_PACKET: u16 = 9000 - 40 - 8;
 /// Nodes are near each other; it is what the handshake's first retransmission waits for, three times.
 const FIRST_RTT: Duration = Duration::from_millis(50);
 /// What the kernel may hold for the socket, in bytes, where it allows so much.
@@ -136,8 +135,9 @@ impl Endpoint {
             let credentials = credentials.borrow();
             (credentials.node().clone(), credentials.reset_seed)
         };
-        let bound = socket(config.listen).and_then(|socket| {
-            quinn::Endpoint::new(packets(&reset_seed), Some(accepting), socket, Arc::new(TokioRuntime))
+        let bound = bind(config.listen).and_then(Socket::new).and_then(|socket| {
+            let packets = packets(&reset_seed);
+            quinn::Endpoint::new_with_abstract_socket(packets, Some(accepting), socket, Arc::new(TokioRuntime))
         });
         let quic = bound.map_err(|source| PeersError::Bind { address: config.listen, source })?;
         Ok(Endpoint { quic, me, limits: config.limits, dialling })
@@ -186,8 +186,8 @@ fn transport(limits: &Limits) -> Result<TransportConfig, PeersError> {
     Ok(config)
 }
 
-fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
     if address.is_ipv6() && address.ip().is_unspecified() {
         // Nodes of both families are reached from there.
         socket.set_only_v6(false)?;

@@ -21,6 +21,7 @@ mod link;
 mod nodes;
 mod peer;
 pub(crate) mod protocol;
+mod socket;
 mod table;
 mod tls;
 
