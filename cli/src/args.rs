@@ -116,9 +116,19 @@ pub(crate) struct ServerOptions {
     #[arg(long)]
     pub(crate) no_node: bool,
     #[command(flatten)]
+    pub(crate) mesh: MeshOptions,
+    #[command(flatten)]
     pub(crate) control: ControlOptions,
     #[command(flatten)]
     pub(crate) node: NodeOptions,
+}
+
+#[derive(Args)]
+pub(crate) struct MeshOptions {
+    /// The UDP port at which other nodes reach this one's Pods, encrypted; 0 takes a free one. It has to be open between all
+    /// nodes
+    #[arg(long, default_value_t = 10443, value_name = "PORT")]
+    pub(crate) mesh_port: u16,
 }
 
 #[derive(Args)]
@@ -221,6 +231,8 @@ pub(crate) struct JoinOptions {
     /// Where the API server reaches this node's kubelet API; port 0 takes a free one
     #[arg(long, default_value = "0.0.0.0:10250", value_name = "ADDR:PORT")]
     pub(crate) kubelet_listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) mesh: MeshOptions,
     #[command(flatten)]
     pub(crate) node: NodeOptions,
 }

@@ -14,6 +14,7 @@ use crate::args::JoinOptions;
 use crate::data_dir::DataDir;
 use crate::process;
 use crate::up::ingress::Doors;
+use crate::up::mesh::Membership;
 use crate::up::node::{Place, start};
 use crate::up::parts::Parts;
 use crate::up::{address, dns, ingress, ready};
@@ -43,6 +44,7 @@ async fn join(options: &JoinOptions, data: &DataDir, parts: &mut Parts) -> anyho
         address: own,
         api,
         kubelet_port,
+        mesh: Some(Membership { port: options.mesh.mesh_port, identity: credentials.watch() }),
         informers: Arc::new(Informers::new(client.clone())),
         dns_listen: dns::LISTEN_ANY_PORT,
         doors: Doors::open(&options.node.ingress, ingress::ON_OTHER_NODES).await?,

@@ -5,7 +5,8 @@ use crate::up::{self, Cluster};
 
 /// Runs the control plane until SIGTERM or Ctrl-C, or until a part of it fails.
 pub(crate) fn run(options: ServerOptions) -> anyhow::Result<()> {
-    let ServerOptions { data, listen, advertise_address, tls_san, no_node, control, node } = options;
+    let ServerOptions { data, listen, advertise_address, tls_san, no_node, mesh, control, node } = options;
     let node = (!no_node).then_some(node);
-    up::run_cluster(Cluster { data, listen, advertise_address, tls_san, control, node, samples: false })
+    let mesh_port = Some(mesh.mesh_port);
+    up::run_cluster(Cluster { data, listen, advertise_address, tls_san, mesh_port, control, node, samples: false })
 }

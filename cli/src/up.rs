@@ -5,6 +5,7 @@ mod classes;
 mod dialer;
 pub(crate) mod dns;
 pub(crate) mod ingress;
+pub(crate) mod mesh;
 pub(crate) mod node;
 pub(crate) mod parts;
 pub(crate) mod ready;
@@ -28,6 +29,7 @@ use crate::{process, samples};
 
 use dialer::Dialer;
 use ingress::Doors;
+use mesh::{Membership, OwnIdentity};
 use node::Place;
 use parts::Parts;
 
@@ -39,6 +41,8 @@ pub(crate) struct Cluster {
     pub(crate) advertise_address: Option<IpAddr>,
     /// More names and addresses that the API server's certificate vouches for.
     pub(crate) tls_san: Vec<String>,
+    /// The UDP port by which Pods of other nodes are reached; where there is none, no other node can join the mesh.
+    pub(crate) mesh_port: Option<u16>,
     pub(crate) control: ControlOptions,
     /// The node in the same process, if there is to be one.
     pub(crate) node: Option<NodeOptions>,
@@ -48,8 +52,8 @@ pub(crate) struct Cluster {
 /// `carob up`
 pub(crate) fn run(options: UpOptions) -> anyhow::Result<()> {
     let UpOptions { data, listen, node, control, samples } = options;
-    let (advertise_address, tls_san) = (None, Vec::new());
-    run_cluster(Cluster { data, listen, advertise_address, tls_san, control, node: Some(node), samples })
+    let (advertise_address, tls_san, mesh_port) = (None, Vec::new(), None);
+    run_cluster(Cluster { data, listen, advertise_address, tls_san, mesh_port, control, node: Some(node), samples })
 }
 
 /// Runs the cluster until SIGTERM or Ctrl-C, or until a part of it fails.
@@ -117,6 +121,10 @@ async fn start(options: &Cluster, data: &DataDir, parts: &mut Parts) -> anyhow::
         informers: shared_informers,
         dns_listen: dns::LISTEN,
         doors: gateway,
+        mesh: match options.mesh_port {
+            Some(port) => Some(own_membership(parts, data, &pki, &name, port)?),
+            None => None,
+        },
         options: node_options,
     };
     let has_gateway = !place.doors.is_closed();
@@ -132,6 +140,22 @@ async fn start(options: &Cluster, data: &DataDir, parts: &mut Parts) -> anyhow::
         false => None,
     };
     Ok(ready::line(&server, &kubeconfig, samples.as_deref()))
+}
+
+/// What the server's own node takes part in the mesh with.
+fn own_membership(
+    parts: &mut Parts,
+    data: &DataDir,
+    pki: &ClusterPki,
+    name: &str,
+    port: u16,
+) -> anyhow::Result<Membership> {
+    let own = OwnIdentity::load_or_issue(pki.authority.clone(), &data.node().join("pki"), name)?;
+    let identity = own.watch();
+    parts.start("certificate of the node", |stop| async move {
+        stop.run_until_cancelled(own.keep()).await;
+    });
+    Ok(Membership { port, identity })
 }
 
 async fn start_samples(admin: &Client, images: &ImageStore, node_port_address: IpAddr) -> anyhow::Result<String> {

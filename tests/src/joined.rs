@@ -273,6 +273,8 @@ fn run_node(place: &Place, name: &str, joining: &[String], more: &[&str]) -> Pro
         &format!("{address}:0"),
         "--node-port-address",
         &address,
+        "--mesh-port",
+        "0",
     ]);
     if place.machine.is_some() {
         command.args(["--dns-listen", &format!("{address}:53")]);

@@ -7,7 +7,7 @@ use anyhow::Context;
 use axum::Router;
 use carob_dns::{Dns, ResolvConf};
 use carob_engine::{Engine, EngineConfig};
-use carob_netmesh::{Mesh, MeshConfig, NetmeshConfig, Policies, Services};
+use carob_netmesh::{MESH_ADDRESS, Mesh, MeshConfig, NetmeshConfig, Policies, Services};
 use carob_node::images::ImageStore;
 use carob_node::{Node, NodeConfig};
 use carob_reconcile::Informers;
@@ -15,6 +15,7 @@ use kube::Client;
 use rustix::process::{Resource, getrlimit};
 
 use super::ingress::{self, Doors};
+use super::mesh::{self, Membership};
 use super::parts::Parts;
 use super::{address, dns};
 use crate::args::NodeOptions;
@@ -36,6 +37,8 @@ pub(crate) struct Place<'a> {
     pub(crate) dns_listen: SocketAddr,
     /// Where its gateway listens.
     pub(crate) doors: Doors,
+    /// What it takes part in the mesh with, if others may join.
+    pub(crate) mesh: Option<Membership>,
     pub(crate) options: &'a NodeOptions,
 }
 
@@ -50,7 +53,7 @@ pub(crate) async fn start(
     data: &DataDir,
     parts: &mut Parts,
     client: Client,
-    place: Place<'_>,
+    mut place: Place<'_>,
 ) -> anyhow::Result<Started> {
     let host = dns::host();
     let (names, dns_listen) = start_dns(parts, &place, &host).await?;
@@ -70,7 +73,12 @@ pub(crate) async fn start(
     config.memory = Some(carob_node::machine_memory() / 5 * 4);
     let engine = Engine::new(config).context("cannot start wasmtime")?;
     let images = image::open(data)?;
-    let config = config_of(data, &images, &place, &host);
+    let mut config = config_of(data, &images, &place, &host);
+    if let Some(membership) = place.mesh.take() {
+        let reached = mesh::start(parts, client.clone(), &mesh, place.address, membership)?;
+        println!("mesh            {reached}, by UDP");
+        config.annotations.insert(MESH_ADDRESS.to_owned(), reached.to_string());
+    }
     let (followed, api) = (policies.clone(), client.clone());
     parts.start("NetworkPolicies", |stop| async move { followed.run(api, stop).await });
     // No Pod of this node starts before.

@@ -20,5 +20,6 @@ pub struct NodeIdentity {
     /// For connections that the node makes: to the API server and to other nodes.
     pub client: KeyPair,
     /// For connections that the node takes, with its name and its addresses as alternative names.
-    pub serving: KeyPair,
+    /// There is none before it was asked for, and none where nobody connects to the node by TCP.
+    pub serving: Option<KeyPair>,
 }

@@ -158,7 +158,7 @@ impl Endpoints for Asking<'_> {
         match self.shared.route(&self.source, Protocol::Tcp, endpoint, NamedBy::Service) {
             Ok(Route::Pod(..)) => Found::Service(service),
             Err(NetworkError::AccessDenied(_)) => Found::Denied,
-            Ok(Route::Outside(..)) | Err(_) => Found::Nobody,
+            Ok(Route::Elsewhere(..) | Route::Outside(..)) | Err(_) => Found::Nobody,
         }
     }
 

@@ -72,7 +72,7 @@ impl Default for Limits {
             // Twice what all the sockets that a Pod may have can hold: 2 GiB.
             connection_window: 2 * 4096 * u64::from(flow_window),
             send_window: 16 * 1024 * 1024,
-            dead_after: Duration::from_secs(4),
+            dead_after: Duration::from_secs(3),
             dial_timeout: Duration::from_secs(3),
         }
     }

@@ -61,6 +61,8 @@ pub struct NodeConfig {
     pub names: ClusterNames,
     /// Labels beside those that every node has.
     pub labels: BTreeMap<String, String>,
+    /// Annotations that the node keeps on its Node object.
+    pub annotations: BTreeMap<String, String>,
     /// Taints of the node when it registers for the first time. Later ones are the cluster's.
     pub taints: Vec<Taint>,
     /// For how long a heartbeat is good; a quarter of it is between two.
@@ -88,6 +90,7 @@ impl NodeConfig {
             kubelet_port: 0,
             names: ClusterNames::default(),
             labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
             taints: Vec::new(),
             lease_duration: Duration::from_secs(40),
         }
@@ -307,6 +310,7 @@ fn facts(config: &NodeConfig, machine: &Machine, allocatable: &BTreeMap<String, 
         address: config.address,
         external_address: config.external_address,
         labels: config.labels,
+        annotations: config.annotations,
         taints: config.taints,
         max_pods: config.max_pods,
         kubelet_version: config.kubelet_version,

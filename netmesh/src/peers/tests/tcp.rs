@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::scene::{Cluster, LONG, Node, accept, address, connect, denied_flows, listen};
-use crate::backends::Backends;
+use crate::backends::{Backends, Scope, Stage};
 use crate::mesh::{Frontend, Mesh};
 use crate::peers::Limits;
 use crate::table::{ObjectName, ServicePort};
@@ -137,8 +137,8 @@ async fn the_decision_point_is_asked_on_both_nodes() {
 fn service(mesh: &Mesh, endpoints: &[&str]) {
     let service = ObjectName { namespace: "default".into(), name: "web".into() };
     let backends = Arc::new(Backends::new(ServicePort { service, port: "".into() }));
-    endpoints.iter().for_each(|endpoint| backends.add(address(endpoint)));
-    mesh.shared().frontends.open(Protocol::Tcp, address("10.96.0.9:80"), Frontend::new(backends, None));
+    endpoints.iter().for_each(|endpoint| backends.add(address(endpoint), Stage::Ready, true));
+    mesh.shared().frontends.open(Protocol::Tcp, address("10.96.0.9:80"), Frontend::new(backends, Scope::Cluster, None));
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ pub struct Credentials {
     client: Arc<Live>,
     serving: Arc<Live>,
     pairs: Mutex<Pairs>,
-    news: watch::Sender<Option<Arc<NodeIdentity>>>,
+    news: watch::Sender<Arc<NodeIdentity>>,
 }
 
 struct Pairs {
@@ -113,10 +113,9 @@ impl Credentials {
         if let Some(pair) = &pairs.serving {
             serving.replace(pair)?;
         }
+        let news = watch::Sender::new(identity(&authority, &pairs));
         let (name, folder, pairs) = (name.to_owned(), folder.to_owned(), Mutex::new(pairs));
-        let credentials = Self { name, folder, authority, client, serving, pairs, news: watch::Sender::new(None) };
-        credentials.tell();
-        Ok(credentials)
+        Ok(Self { name, folder, authority, client, serving, pairs, news })
     }
 
     /// A client of the API that always shows the newest certificate.
@@ -159,8 +158,8 @@ impl Credentials {
         live::server(&self.authority, self.serving.clone())
     }
 
-    /// Both certificates and the authority's, now and whenever they are renewed; none before the first serving certificate.
-    pub fn watch(&self) -> watch::Receiver<Option<Arc<NodeIdentity>>> {
+    /// Both certificates and the authority's, now and whenever they are renewed.
+    pub fn watch(&self) -> watch::Receiver<Arc<NodeIdentity>> {
         self.news.subscribe()
     }
 
@@ -212,11 +211,13 @@ impl Credentials {
     }
 
     fn tell(&self) {
-        let pairs = self.pairs.lock();
-        let (authority, client) = (self.authority.clone(), pairs.client.clone());
-        let identity = pairs.serving.clone().map(|serving| NodeIdentity { authority, client, serving });
-        self.news.send_replace(identity.map(Arc::new));
+        self.news.send_replace(identity(&self.authority, &self.pairs.lock()));
     }
+}
+
+fn identity(authority: &str, pairs: &Pairs) -> Arc<NodeIdentity> {
+    let Pairs { client, serving } = pairs;
+    Arc::new(NodeIdentity { authority: authority.to_owned(), client: client.clone(), serving: serving.clone() })
 }
 
 /// A client that has nothing but the token.
@@ -264,7 +265,7 @@ mod tests {
         let credentials = load("n1", now).unwrap();
         assert!(matches!(load("n2", now), Err(IdentityError::OtherNode { .. })));
         assert!(matches!(load("n1", now + HOUR), Err(IdentityError::Over(_))));
-        assert!(credentials.watch().borrow().is_none(), "it cannot serve yet");
+        assert!(credentials.watch().borrow().serving.is_none(), "it cannot serve yet");
         let names = Names { dns: vec!["n1".into()], ips: Vec::new() };
         assert!(credentials.due(Purpose::Serving, &names).is_zero());
         assert!(credentials.due(Purpose::Client, &Names::default()) > HOUR / 2);
@@ -283,7 +284,7 @@ mod tests {
             .unwrap();
         authority.node("n1", &names("10.0.0.1"), now, HOUR).unwrap().save(&serving_path(folder.path())).unwrap();
         let credentials = Credentials::load(folder.path(), "n1", now).unwrap();
-        assert!(credentials.watch().borrow().is_some());
+        assert!(credentials.watch().borrow().serving.is_some());
         assert!(!credentials.due(Purpose::Serving, &names("10.0.0.1")).is_zero());
         assert!(credentials.due(Purpose::Serving, &names("10.0.0.2")).is_zero());
     }

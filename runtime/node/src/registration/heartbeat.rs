@@ -79,8 +79,8 @@ pub(crate) async fn keep_node(
 /// cluster has given to it, if it has.
 async fn register(nodes: &Api<Node>, facts: &NodeFacts, status: &NodeStatus) -> Result<Option<Cidr>, kube::Error> {
     let params = PatchParams::default();
-    let labels = json!({"metadata": {"labels": facts.all_labels()}});
-    match nodes.patch(&facts.name, &params, &Patch::Merge(labels)).await {
+    let own = json!({"metadata": {"labels": facts.all_labels(), "annotations": facts.annotations}});
+    match nodes.patch(&facts.name, &params, &Patch::Merge(own)).await {
         Ok(_) => {}
         Err(kube::Error::Api(status)) if status.code == 404 => {
             nodes.create(&PostParams::default(), &facts.node()).await?;

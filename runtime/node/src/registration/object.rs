@@ -26,6 +26,7 @@ pub(crate) struct NodeFacts {
     /// Where clients outside reach ports of Services and Pods, if that is another.
     pub(crate) external_address: Option<IpAddr>,
     pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) taints: Vec<Taint>,
     pub(crate) max_pods: u32,
     pub(crate) kubelet_version: String,
@@ -62,6 +63,7 @@ impl NodeFacts {
             metadata: ObjectMeta {
                 name: Some(self.name.clone()),
                 labels: Some(self.all_labels()),
+                annotations: Some(self.annotations.clone()),
                 ..Default::default()
             },
             spec: Some(NodeSpec {
@@ -206,6 +208,7 @@ mod tests {
             address: "127.0.0.1".parse().unwrap(),
             external_address: Some("192.0.2.1".parse().unwrap()),
             labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
+            annotations: BTreeMap::from([("carob.dev/at".to_owned(), "here".to_owned())]),
             taints: vec![Taint { key: "k".into(), effect: "NoSchedule".into(), ..Taint::default() }],
             max_pods: 10_000,
             kubelet_version: "v1.37.0+carob".into(),
@@ -229,6 +232,7 @@ mod tests {
     fn a_node_has_its_labels_and_what_it_can_hold() {
         let facts = facts();
         let node = facts.node();
+        assert_eq!(node.metadata.annotations.unwrap()["carob.dev/at"], "here");
         let labels = node.metadata.labels.unwrap();
         assert_eq!((labels["kubernetes.io/hostname"].as_str(), labels["zone"].as_str()), ("n1", "a"));
         assert_eq!(node.spec.unwrap().taints.unwrap()[0].key, "k");
