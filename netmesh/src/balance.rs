@@ -189,6 +189,11 @@ fn none_answers(behind: &Behind) -> Response<Body> {
     unavailable(format!("no ready endpoint of {behind} serves HTTP on this node\n"))
 }
 
+/// The endpoint's own node does not let the client in.
+pub(crate) fn denied_there(why: &str) -> Response<Body> {
+    say(StatusCode::FORBIDDEN, format!("access denied by policy: {why}\n"))
+}
+
 fn denied(behind: &Behind) -> Response<Body> {
     say(StatusCode::FORBIDDEN, format!("no endpoint of {behind} may be asked from here: access denied by policy\n"))
 }

@@ -56,7 +56,7 @@ impl Target {
         client: SocketAddr,
         request: Request<carob_net::Body>,
     ) -> http::Response<carob_net::Body> {
-        let asking = Asking { shared: self.mesh.shared(), source: Source::Outside(client.ip()) };
+        let asking = Asking { shared: self.mesh.shared(), source: Source::Outside(client) };
         balance::forward(&asking, &self.frontend, client.ip(), request).await
     }
 

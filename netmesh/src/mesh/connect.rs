@@ -13,6 +13,7 @@ use super::route::{Meaning, NamedBy, Route, Source};
 use super::standings::Cost;
 use super::tcp::{Held, Port, connection};
 use super::{Mesh, Shared};
+use crate::peers::protocol::Origin;
 
 /// Endpoints of a Service that one connection is tried at, after the first choice.
 const TRIES: usize = 16;
@@ -87,7 +88,7 @@ impl Caller {
     }
 }
 
-fn over_pipe(ends: (SocketAddr, SocketAddr), end: PipeEnd, held: Option<Held>) -> TcpConnection {
+pub(crate) fn over_pipe(ends: (SocketAddr, SocketAddr), end: PipeEnd, held: Option<Held>) -> TcpConnection {
     connection(ends, (end.transmit, end.receive), end.control, held)
 }
 
@@ -177,10 +178,10 @@ impl Mesh {
         to: SocketAddr,
     ) -> Result<TcpConnection, NetworkError> {
         let shared = self.shared();
-        let (pod, at) = match shared.route(&Source::Outside(client.ip()), Protocol::Tcp, to, NamedBy::Service)? {
+        let (pod, at) = match shared.route(&Source::Outside(client), Protocol::Tcp, to, NamedBy::Service)? {
             Route::Pod(pod, at) => (pod, at),
             Route::Elsewhere(peer, to, passed) => {
-                let end = shared.pass_on(peer, passed, (client, to)).await?;
+                let end = shared.pass_on(peer, passed, Origin::Outside, (client, to)).await?;
                 return Ok(over_pipe((client, to), end, None));
             }
             Route::Outside(..) => return Err(NetworkError::RemoteUnreachable),

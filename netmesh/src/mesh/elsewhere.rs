@@ -42,15 +42,17 @@ impl Pod {
 }
 
 impl Shared {
-    /// Connects a client that came in by a port of this host to a Pod of another node.
+    /// Connects somebody to a Pod of another node whose bytes are not counted on this connection: a client that came in by a
+    /// port of this host, or a Pod that asks by HTTP.
     pub(crate) async fn pass_on(
         &self,
         peer: Arc<Peer>,
         _: Passed,
+        origin: Origin,
         (source, target): (SocketAddr, SocketAddr),
     ) -> Result<PipeEnd, NetworkError> {
         let source = SocketAddr::new(source.ip().to_canonical(), source.port());
-        let header = Header { protocol: Protocol::Tcp, origin: Origin::Outside, source, target };
+        let header = Header { protocol: Protocol::Tcp, origin, source, target };
         let (near, far) = pipes(&TcpOptions::default(), &self.outside, &self.outside);
         self.carry(peer, header, far).await?;
         Ok(near)

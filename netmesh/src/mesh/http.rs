@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
+use super::distant::Distant;
 use super::frontends::Frontend;
 use super::metered::{Metered, Side};
 use super::pod::{Lease, Listener, Pod};
@@ -129,12 +130,15 @@ impl Pod {
         }
     }
 
-    /// A Service is reached in process if one of its endpoints is; which of them answers is decided for each request.
+    /// A Service is reached in process if one of its endpoints is; which of them answers, here or on another node, is decided for
+    /// each request.
     fn http_route_to_any(self: &Arc<Self>, frontend: Arc<Frontend>) -> Result<HttpRoute, NetworkError> {
         let Some((first, other)) = frontend.draw_two() else { return Err(NetworkError::ConnectionRefused) };
         let asking = Asking { shared: &self.shared, source: Source::Pod(self.clone()) };
-        let is_service = |endpoint| matches!(asking.find(endpoint), Found::Service(_));
-        if !is_service(first) && !other.is_some_and(is_service) {
+        let is_here = |endpoint| {
+            self.shared.endpoints.lookup(endpoint).is_some() && matches!(asking.find(endpoint), Found::Service(_))
+        };
+        if !is_here(first) && !other.is_some_and(is_here) {
             return Ok(HttpRoute::Connect);
         }
         Ok(HttpRoute::InProcess(self.asks(Arc::new(Balanced { pod: self.clone(), frontend }))))
@@ -148,17 +152,21 @@ impl Pod {
 
 /// The endpoints of Services as somebody who asks them by HTTP sees them.
 pub(crate) struct Asking<'a> {
-    pub(crate) shared: &'a Shared,
+    pub(crate) shared: &'a Arc<Shared>,
     pub(crate) source: Source,
 }
 
 impl Endpoints for Asking<'_> {
     fn find(&self, endpoint: SocketAddr) -> Found {
-        let Some(service) = self.shared.endpoints.lookup(endpoint) else { return Found::Nobody };
+        let here = self.shared.endpoints.lookup(endpoint);
+        if here.is_none() && self.shared.elsewhere.towards(endpoint.ip()).is_none() {
+            return Found::Nobody;
+        }
         match self.shared.route(&self.source, Protocol::Tcp, endpoint, NamedBy::Service) {
-            Ok(Route::Pod(..)) => Found::Service(service),
+            Ok(Route::Pod(..)) => here.map_or(Found::Nobody, Found::Service),
+            Ok(Route::Elsewhere(..)) => Found::Service(Arc::new(self.distant(endpoint))),
             Err(NetworkError::AccessDenied(_)) => Found::Denied,
-            Ok(Route::Elsewhere(..) | Route::Outside(..)) | Err(_) => Found::Nobody,
+            Ok(Route::Outside(..)) | Err(_) => Found::Nobody,
         }
     }
 
@@ -168,6 +176,13 @@ impl Endpoints for Asking<'_> {
 
     fn answered(&self, endpoint: SocketAddr, latency: Duration) {
         self.shared.standings.answered(endpoint, latency);
+    }
+}
+
+impl Asking<'_> {
+    /// Endpoints of one Service are alike: where one answers HTTP in this process, those of other nodes do in theirs.
+    fn distant(&self, endpoint: SocketAddr) -> Distant {
+        Distant { shared: self.shared.clone(), source: self.source.clone(), endpoint }
     }
 }
 

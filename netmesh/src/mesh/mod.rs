@@ -3,13 +3,14 @@
 //! - [`Mesh`] joins Pods ([`pod`]); each has its ports ([`ports`]: pure), of which some listen ([`backlog`], [`http`]);
 //! - [`route`] says where a flow goes, and is the one place that asks the decision point;
 //! - [`connect`] and [`udp`] go there: to a Pod by a pipe of `carob-net`, to a Pod of another node ([`elsewhere`]) by that
-//!   node's peer, to the outside ([`outside`]) by a host socket;
+//!   node's peer, to the outside ([`outside`]) by a host socket; [`distant`] asks there by HTTP;
 //! - [`standings`] are how endpoints have done lately, by which they are chosen;
 //! - [`frontends`] are the Services' addresses, [`named_ports`] their ports by name; [`names`] how Pods find names.
 
 mod affinity;
 mod backlog;
 mod connect;
+mod distant;
 mod elsewhere;
 mod frontends;
 mod http;

@@ -15,7 +15,7 @@ use crate::peers::Peer;
 pub(crate) enum Source {
     Pod(Arc<Pod>),
     /// Somebody at this address who came in by a port of the host.
-    Outside(IpAddr),
+    Outside(SocketAddr),
     /// Somebody at this address whose flow another node sends.
     Elsewhere(IpAddr),
 }
@@ -24,7 +24,8 @@ impl Source {
     fn party(&self) -> Party<'_> {
         match self {
             Source::Pod(pod) => Party::Workload(&pod.workload),
-            Source::Outside(ip) | Source::Elsewhere(ip) => Party::Outside(*ip),
+            Source::Outside(client) => Party::Outside(client.ip()),
+            Source::Elsewhere(ip) => Party::Outside(*ip),
         }
     }
 }

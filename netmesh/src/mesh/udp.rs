@@ -106,7 +106,7 @@ impl Mesh {
     /// Gives a datagram of a client that came in by this port of the host to whoever receives at a Pod's address. To nobody
     /// is not an error.
     pub(crate) fn deliver_inside(&self, client: SocketAddr, to: SocketAddr, bytes: Bytes, port: &Arc<HostSocket>) {
-        let route = self.shared().route(&Source::Outside(client.ip()), Protocol::Udp, to, NamedBy::Service);
+        let route = self.shared().route(&Source::Outside(client), Protocol::Udp, to, NamedBy::Service);
         let Ok(Route::Pod(pod, at)) = route else { return };
         let inbox = pod.udp.lock().at(at).cloned();
         if let Some(inbox) = inbox {

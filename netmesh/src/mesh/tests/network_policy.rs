@@ -110,7 +110,7 @@ impl Cluster {
     }
 
     fn enters(&self, from: &str, protocol: Protocol, to: SocketAddr) -> bool {
-        let from = Source::Outside(from.parse().unwrap());
+        let from = Source::Outside(SocketAddr::new(from.parse().unwrap(), 4000));
         is_let_pass(self.mesh.shared().route(&from, protocol, to, NamedBy::Service).map(drop))
     }
 

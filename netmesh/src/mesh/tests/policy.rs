@@ -107,7 +107,7 @@ async fn clients_that_come_in_by_a_port_of_the_host() {
     assert_eq!(mesh.connect_inside(client, address("10.244.0.2:7")).await.err(), Some(denied()));
     drop(listener);
     let _bound = server.serve_http(address("0.0.0.0:7"), Arc::new(Silent)).unwrap();
-    let asking = Asking { shared: mesh.shared(), source: Source::Outside(client.ip()) };
+    let asking = Asking { shared: mesh.shared(), source: Source::Outside(client) };
     assert!(matches!(asking.find(address("10.244.0.2:7")), Found::Denied));
 }
 

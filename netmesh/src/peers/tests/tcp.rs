@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::scene::{Cluster, LONG, Node, accept, address, connect, denied_flows, listen};
+use super::scene::{Cluster, LONG, Node, accept, address, connect, denied_flows, listen, until};
 use crate::backends::{Backends, Scope, Stage};
 use crate::mesh::{Frontend, Mesh};
 use crate::peers::Limits;
@@ -142,7 +142,7 @@ fn service(mesh: &Mesh, endpoints: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_service_is_reached_at_its_endpoints_on_other_nodes_by_how_busy_they_are() {
+async fn a_service_is_reached_at_its_endpoints_on_other_nodes_and_it_is_known_how_busy_they_are() {
     let mut cluster = Cluster::new();
     let (a, b, c) = (cluster.node("a", 1).await, cluster.node("b", 2).await, cluster.node("c", 3).await);
     let (client, servers) = (a.pod(9), [b.pod(2), c.pod(2)]);
@@ -158,7 +158,11 @@ async fn a_service_is_reached_at_its_endpoints_on_other_nodes_by_how_busy_they_a
             accepted = accept(&*listeners[1]) => far[1].push(accepted),
         }
     }
-    assert_eq!(far.map(|accepted| accepted.len()), [5, 5], "the less busy of two is chosen");
+    let load = |node: &str, endpoint| a.mesh.shared().elsewhere.peer(node).unwrap().load(address(endpoint));
+    let loads = || [load("b", "10.244.2.2:8080"), load("c", "10.244.3.2:8080")];
+    assert_eq!(loads(), far.each_ref().map(Vec::len), "by it the less busy of two is chosen");
+    drop(far);
+    until(|| loads() == [0, 0]).await;
 }
 
 /// Says what it was asked for.
@@ -168,6 +172,25 @@ impl HttpService for Path {
     fn call(&self, request: Request<Body>) -> Answer {
         let path = request.uri().path().to_owned();
         Box::pin(async { Ok(Response::new(Full::from(path).map_err(|never| match never {}).boxed_unsync())) })
+    }
+
+    fn load(&self) -> usize {
+        0
+    }
+}
+
+/// Says its name, and what it was asked, by which name.
+struct Named(&'static str);
+
+impl HttpService for Named {
+    fn call(&self, request: Request<Body>) -> Answer {
+        let name = self.0;
+        Box::pin(async move {
+            let host = request.headers()[http::header::HOST].to_str().unwrap().to_owned();
+            let asked = request.into_body().collect().await.unwrap().to_bytes();
+            let said = format!("{name}, asked by {host}: {}", String::from_utf8_lossy(&asked));
+            Ok(Response::new(Full::from(said).map_err(|never| match never {}).boxed_unsync()))
+        })
     }
 
     fn load(&self) -> usize {
@@ -186,6 +209,43 @@ async fn an_http_component_on_another_node_is_asked_over_a_connection() {
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n/there"), "{answer}");
+}
+
+#[tokio::test]
+async fn requests_for_a_service_go_to_its_endpoints_on_all_nodes_without_a_failure() {
+    let (_cluster, a, b) = Cluster::of_two().await;
+    let (client, near, far) = (a.pod(9), a.pod(2), b.pod(2));
+    let here = near.serve_http(address("0.0.0.0:80"), Arc::new(Path)).unwrap();
+    let there = far.serve_http(address("0.0.0.0:80"), Arc::new(Named("there"))).unwrap();
+    service(&a.mesh, &["10.244.1.2:80", "10.244.2.2:80"]);
+    let Ok(HttpRoute::InProcess(web)) = client.http_route(address("10.96.0.9:80")) else {
+        panic!("one of its endpoints is here")
+    };
+    let ask = async || {
+        let body = Full::from("question").map_err(|never| match never {}).boxed_unsync();
+        let request = Request::builder().method("POST").uri("http://web/here").body(body).unwrap();
+        let response = web.call(request).await.map_err(|(why, _)| why).unwrap();
+        assert_eq!(response.status(), 200);
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    };
+    let mut answers = [0, 0];
+    for _ in 0..40 {
+        match ask().await.as_str() {
+            "/here" => answers[0] += 1,
+            "there, asked by web: question" => answers[1] += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert!(answers.iter().all(|answered| *answered > 0), "{answers:?}");
+    drop(here);
+    for _ in 0..10 {
+        assert_eq!(ask().await, "there, asked by web: question", "the one here has just closed");
+    }
+    drop(there);
+    let _here = near.serve_http(address("0.0.0.0:80"), Arc::new(Path)).unwrap();
+    for _ in 0..10 {
+        assert_eq!(ask().await, "/here", "the one there has just closed");
+    }
 }
 
 #[tokio::test]
