@@ -135,7 +135,8 @@ fn policies_hold_between_nodes_on_both_sides() {
     kubectl.apply(&policy("from-friends", from_friends));
     eventually("the far node keeps strangers out", || !may("stranger"));
     assert!(may("friend"), "and nobody else");
-    assert!(denied(&kubectl, "two", "ingress") > 0);
+    // The near node knows as well what is let in there, and spares the far one the question.
+    assert!(denied(&kubectl, "one", "ingress") > 0);
 
     kubectl.apply(&policy("silent", "{podSelector: {matchLabels: {app: friend}}, policyTypes: [Egress], egress: []}"));
     eventually("the near node lets nothing out", || !may("friend"));

@@ -20,7 +20,7 @@ use super::Shared;
 use super::connect::over_pipe;
 use super::pod::Pod;
 use super::route::{NamedBy, Route, Source};
-use super::tcp::Held;
+use super::tcp::{Held, Port};
 use crate::balance;
 use crate::peers::protocol::Origin;
 
@@ -80,8 +80,8 @@ impl Pod {
     /// An address of any port to reach `remote` from, and the socket for it.
     fn any_port(self: &Arc<Self>, remote: IpAddr) -> Result<Held, NetworkError> {
         let any: IpAddr = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let socket = self.sockets.take()?;
-        Ok(Arc::new((self.bind((any, 0).into())?, socket)))
+        let Port { lease, socket } = self.port((any, 0).into())?;
+        Ok(Arc::new((lease, socket)))
     }
 }
 

@@ -51,11 +51,21 @@ impl Shared {
         origin: Origin,
         (source, target): (SocketAddr, SocketAddr),
     ) -> Result<PipeEnd, NetworkError> {
-        let source = SocketAddr::new(source.ip().to_canonical(), source.port());
+        let (origin, source) = self.known_there(origin, source)?;
         let header = Header { protocol: Protocol::Tcp, origin, source, target };
         let (near, far) = pipes(&TcpOptions::default(), &self.outside, &self.outside);
         self.carry(peer, header, far).await?;
         Ok(near)
+    }
+
+    /// A loopback address means nothing on another node: whoever is on this host is the node itself there.
+    fn known_there(&self, origin: Origin, source: SocketAddr) -> Result<(Origin, SocketAddr), NetworkError> {
+        let ip = source.ip().to_canonical();
+        if !ip.is_loopback() {
+            return Ok((origin, SocketAddr::new(ip, source.port())));
+        }
+        let host = self.elsewhere.host(ip).ok_or(NetworkError::RemoteUnreachable)?;
+        Ok((Origin::Pod, SocketAddr::new(host, source.port())))
     }
 
     /// Gives a connection that another node sends to whoever listens at its target: what the stream is to be joined with.

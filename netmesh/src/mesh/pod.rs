@@ -98,7 +98,7 @@ impl Pod {
         Ok(Port { lease: self.bind(local)?, socket })
     }
 
-    pub(crate) fn bind(self: &Arc<Self>, local: SocketAddr) -> Result<Arc<Lease>, NetworkError> {
+    fn bind(self: &Arc<Self>, local: SocketAddr) -> Result<Arc<Lease>, NetworkError> {
         let key = self.tcp.lock().bind(local, Sharing::Unopened)?;
         Ok(Arc::new(Lease { pod: self.clone(), key }))
     }

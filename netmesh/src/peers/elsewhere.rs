@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 
@@ -9,6 +9,7 @@ use super::{NodeName, Peer, Routes};
 /// The other nodes as the Pods' network sees them: changed by [`super::Peers`], read by every flow.
 #[derive(Default)]
 pub(crate) struct Elsewhere {
+    me: OnceLock<NodeName>,
     routes: RwLock<Arc<Routes>>,
     peers: RwLock<HashMap<NodeName, Arc<Peer>>>,
 }
@@ -24,6 +25,11 @@ impl Elsewhere {
         self.peer(&self.node_of(ip)?)
     }
 
+    /// The address by which clients on this host itself are known to other nodes.
+    pub(crate) fn host(&self, like: IpAddr) -> Option<IpAddr> {
+        self.routes.read().host_of(self.me.get()?, like)
+    }
+
     pub(crate) fn peer(&self, name: &str) -> Option<Arc<Peer>> {
         self.peers.read().get(name).cloned()
     }
@@ -32,6 +38,11 @@ impl Elsewhere {
     #[cfg(test)]
     pub(super) fn names(&self) -> std::collections::BTreeSet<NodeName> {
         self.peers.read().keys().cloned().collect()
+    }
+
+    pub(super) fn set_me(&self, me: NodeName) {
+        // A node has one name for as long as it runs.
+        let _ = self.me.set(me);
     }
 
     pub(super) fn set_routes(&self, routes: Arc<Routes>) {

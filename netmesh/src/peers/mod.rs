@@ -80,6 +80,7 @@ impl Peers {
         credentials: watch::Receiver<Arc<Credentials>>,
     ) -> Result<Peers, PeersError> {
         let endpoint = Endpoint::bind(config, credentials)?;
+        mesh.shared().elsewhere.set_me(endpoint.me.clone());
         Ok(Peers { mesh, endpoint, keepers: HashMap::new(), keeping: JoinSet::new() })
     }
 

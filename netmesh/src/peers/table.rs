@@ -1,7 +1,7 @@
 //! Which node has which Pods, and where its mesh listens. Pure.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::NodeName;
 use crate::mesh::Range;
@@ -59,6 +59,16 @@ impl Routes {
         range.contains(ip).then_some(node)
     }
 
+    /// The address in a node's own range that stands for the node itself, as a bridge has it elsewhere: no Pod gets the first.
+    pub(crate) fn host_of(&self, node: &str, like: IpAddr) -> Option<IpAddr> {
+        let ranges = &self.nodes.get(node)?.pods;
+        let first = ranges.iter().map(Range::first).find(|first| first.is_ipv4() == like.is_ipv4())?;
+        Some(match first {
+            IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() + 1).into(),
+            IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() + 1).into(),
+        })
+    }
+
     /// Every node that can be reached.
     pub fn reachable(&self) -> impl Iterator<Item = (&NodeName, SocketAddr)> {
         self.nodes.iter().filter_map(|(node, place)| Some((node, place.mesh?)))
@@ -102,6 +112,15 @@ mod tests {
             ("fd00:0:0:2::9", None),
         ] {
             assert_eq!(routes.node_of(ip.parse().unwrap()).map(|name| &**name), node, "{ip}");
+        }
+        for (node, like, host) in [
+            ("a", "127.0.0.1", Some("10.244.0.1")),
+            ("a", "::1", Some("fd00:0:0:1::1")),
+            ("b", "::1", None),
+            ("c", "::1", None),
+        ] {
+            let host: Option<IpAddr> = host.map(|host| host.parse().unwrap());
+            assert_eq!(routes.host_of(node, like.parse().unwrap()), host, "{node}");
         }
         let reachable: Vec<_> = routes.reachable().map(|(node, at)| (&**node, at.to_string())).collect();
         assert_eq!(reachable, [("a", "192.0.2.1:6444".to_owned())]);

@@ -249,14 +249,19 @@ async fn requests_for_a_service_go_to_its_endpoints_on_all_nodes_without_a_failu
 }
 
 #[tokio::test]
-async fn a_client_from_outside_is_passed_on_with_its_address() {
+async fn a_client_from_outside_is_passed_on_with_its_address_and_one_on_the_host_as_the_node() {
     let (_cluster, a, b) = Cluster::of_two().await;
     let server = b.pod(2);
     let listener = listen(&server, "0.0.0.0:80");
-    for client in ["192.0.2.9:4000", "[2001:db8::9]:4000"] {
+    let clients = [
+        ("192.0.2.9:4000", "192.0.2.9:4000"),
+        ("[2001:db8::9]:4000", "[2001:db8::9]:4000"),
+        ("127.0.0.1:4000", "10.244.1.1:4000"),
+    ];
+    for (client, known_as) in clients {
         let near = a.mesh.connect_inside(address(client), address("10.244.2.2:80")).await.unwrap();
         let far = accept(&*listener).await;
-        assert_eq!(far.remote, address(client));
+        assert_eq!(far.remote, address(known_as));
         drop((near, far));
     }
 }
