@@ -41,8 +41,8 @@ mod udp_port;
 pub use ingress::{Announcement, Figures, Gateway, GatewayConfig, GatewayError, Limits, Timeouts};
 pub use mesh::{Caps, Mesh, MeshConfig, Range};
 pub use peers::{
-    Conflict, Credentials, CredentialsError, IdentityError, Limits, MESH_ADDRESS, NodeName, Peers, PeersConfig,
-    PeersError, Place, Routes, follow_nodes,
+    Conflict, Credentials, CredentialsError, IdentityError, Limits as PeerLimits, MESH_ADDRESS, NodeName, Peers,
+    PeersConfig, PeersError, Place, Routes, follow_nodes,
 };
 pub use policy::Policies;
 pub use services::{NetmeshConfig, Services};

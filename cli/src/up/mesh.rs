@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
-use carob_netmesh::{Credentials, Limits, Mesh, Peers, PeersConfig, follow_nodes};
+use carob_netmesh::{Credentials, Mesh, PeerLimits, Peers, PeersConfig, follow_nodes};
 use carob_pki::{Authority, KeyPair, NODES_GROUP, NodeIdentity, node_user};
 use kube::Client;
 use tokio::sync::watch;
@@ -41,7 +41,7 @@ pub(crate) fn start(
     let Membership { port, mut identity } = membership;
     let first = credentials(&identity.borrow_and_update())?;
     let (renewed, credentials) = watch::channel(Arc::new(first));
-    let config = PeersConfig { listen: SocketAddr::new(listen_at(address), port), limits: Limits::default() };
+    let config = PeersConfig { listen: SocketAddr::new(listen_at(address), port), limits: PeerLimits::default() };
     let peers = Peers::bind(mesh.clone(), &config, credentials).context("choose another port with --mesh-port")?;
     let reached = SocketAddr::new(address, peers.local_address()?.port());
     let (told, routes) = watch::channel(Arc::default());

@@ -80,7 +80,7 @@ impl Pool {
         client: SocketAddr,
         endpoint: SocketAddr,
     ) -> Result<SendRequest<Body>, NetworkError> {
-        let stream = TcpStream::from(self.mesh.connect_inside(client, endpoint)?);
+        let stream = TcpStream::from(self.mesh.connect_inside(client, endpoint).await?);
         let handshake = http1::handshake(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(|error| NetworkError::Other(error.to_string()))?;
         let mut driving = self.driving.lock();

@@ -23,7 +23,7 @@ impl Endpoints for Upstream<'_> {
     fn find(&self, endpoint: SocketAddr) -> Found {
         let shared = self.mesh.shared();
         // Connections are shared by clients, so each request is decided by itself.
-        match shared.route(&Source::Outside(self.client.ip()), Protocol::Tcp, endpoint, NamedBy::Service) {
+        match shared.route(&Source::Outside(self.client), Protocol::Tcp, endpoint, NamedBy::Service) {
             Err(NetworkError::AccessDenied(_)) => Found::Denied,
             Ok(Route::Outside(..)) | Err(_) => Found::Nobody,
             Ok(_) => Found::Service(shared.endpoints.lookup(endpoint).unwrap_or_else(|| self.at_socket(endpoint))),

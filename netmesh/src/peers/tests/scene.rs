@@ -140,7 +140,9 @@ impl Node {
 
     pub(super) fn pod_at(&self, ip: IpAddr) -> Arc<dyn Network> {
         let (namespace, name) = ("default".into(), format!("pod-{ip}"));
-        self.mesh.join(Workload { namespace, name, addresses: vec![ip], names: Default::default() }).unwrap()
+        self.mesh
+            .join(Workload { namespace, name, addresses: vec![ip], hosts: vec![], names: Default::default() })
+            .unwrap()
     }
 
     /// Ends in order.
