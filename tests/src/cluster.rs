@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use crate::folder;
@@ -239,8 +240,10 @@ fn log(folder: &Path) -> PathBuf {
     folder.join("carob.log")
 }
 
-/// All of 127.0.0.0/8 is this machine: clusters that run side by side do not fight for node ports.
+/// All of 127.0.0.0/8 is this machine: clusters that run side by side do not fight for ports.
 fn loopback_of_its_own() -> Ipv4Addr {
-    let [_, high, low, _] = std::process::id().wrapping_mul(2_654_435_761).to_be_bytes();
+    static CLUSTERS: AtomicU32 = AtomicU32::new(0);
+    let number = (std::process::id() << 6).wrapping_add(CLUSTERS.fetch_add(1, Ordering::Relaxed));
+    let [_, high, low, _] = number.wrapping_mul(2_654_435_761).to_be_bytes();
     Ipv4Addr::new(127, 1, high, low.max(1))
 }
